@@ -1,0 +1,198 @@
+#include "engine/exec/cpu_executor.h"
+
+#include <sys/mman.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+
+#include "engine/dump.h"
+
+namespace metatape {
+
+/// One anonymous mapping. Filled with NaN at the start when assertions are on, so that a value read
+/// before it was written cannot pass for a number.
+class CpuExecutor::Arena {
+ public:
+  explicit Arena(std::size_t bytes) : bytes_(std::max<std::size_t>(bytes, 1)) {
+    base_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base_ == MAP_FAILED)
+      fail(ErrorKind::memory, "arena",
+           "the system refused {} MiB for the values of this program; use fewer tasks at once "
+           "(outer.tasks) or inner.recompute=true",
+           bytes >> 20);
+    madvise(base_, bytes_, MADV_HUGEPAGE);
+#ifndef NDEBUG
+    auto* words = static_cast<float*>(base_);
+    for (std::size_t i = 0; i < bytes_ / sizeof(float); ++i)
+      words[i] = std::numeric_limits<float>::quiet_NaN();
+#endif
+  }
+  ~Arena() { munmap(base_, bytes_); }
+  Arena(const Arena&) = delete;
+
+  std::byte* at(std::size_t offset) const { return static_cast<std::byte*>(base_) + offset; }
+
+ private:
+  void* base_;
+  std::size_t bytes_;
+};
+
+/// An instruction with its pointers resolved: all that a run needs.
+struct CpuExecutor::Step {
+  int node;
+  void (*kernel)(const KernelCall&);
+  std::vector<ValueType> in_types;
+  std::vector<const void*> in;
+  void* out;
+  void* workspace;
+};
+
+namespace {
+
+Tensor& state_of(StateStore& store, const Slot& slot) {
+  auto [found, created] = store.try_emplace(slot.name, slot.shape, slot.dtype);
+  Tensor& tensor = found->second;
+  if (tensor.shape() != slot.shape || tensor.dtype() != slot.dtype)
+    fail(ErrorKind::shape, slot.name, "the stored state is {} {}, the program needs {} {}",
+         dtype_name(tensor.dtype()), tensor.shape().str(), dtype_name(slot.dtype),
+         slot.shape.str());
+  return tensor;
+}
+
+bool all_finite(const void* data, const ValueType& type) {
+  const std::int64_t count = type.shape.elements();
+  auto finite = [&]<class T>() {
+    const T* x = static_cast<const T*>(data);
+    for (std::int64_t i = 0; i < count; ++i)
+      if (!std::isfinite(x[i])) return false;
+    return true;
+  };
+  if (type.dtype == DType::f32) return finite.template operator()<float>();
+  if (type.dtype == DType::f64) return finite.template operator()<double>();
+  return true;
+}
+
+}  // namespace
+
+CpuExecutor::CpuExecutor(const Program& program, StateStore& store)
+    : program_(program), store_(store), trace_(std::getenv("MT_TRACE") != nullptr) {
+  const Graph& graph = program.graph;
+  for (int n = 0; n < int(graph.nodes.size()); ++n) {
+    const OpId op = graph.nodes[std::size_t(n)].op;
+    if (op == OpId::state) state_of(store_, graph.slot_of(n));
+    if (op == OpId::input) {
+      const Slot& slot = graph.slot_of(n);
+      inputs_.try_emplace(slot.name, slot.shape, slot.dtype);
+    }
+  }
+  arena_ = std::make_unique<Arena>(program.plan.arena_bytes);
+  for (int n = 0; n < int(graph.nodes.size()); ++n)
+    if (op_def(graph.nodes[std::size_t(n)].op).cpu) steps_.push_back(step_of(n));
+}
+
+CpuExecutor::~CpuExecutor() = default;
+
+const void* CpuExecutor::address(int node) const {
+  const Graph& graph = program_.graph;
+  const int storage = program_.plan.storage_of[std::size_t(node)];
+  if (storage >= 0) return arena_->at(program_.plan.storages[std::size_t(storage)].offset);
+  while (op_def(graph.nodes[std::size_t(node)].op).view)
+    node = graph.nodes[std::size_t(node)].inputs[0];
+  const Slot& slot = graph.slot_of(node);
+  return slot.kind == Slot::Kind::state ? store_.at(slot.name).bytes().data()
+                                        : inputs_.at(slot.name).bytes().data();
+}
+
+CpuExecutor::Step CpuExecutor::step_of(int n) {
+  const Node& node = program_.graph.nodes[std::size_t(n)];
+  Step step{.node = n,
+            .kernel = op_def(node.op).cpu,
+            .in_types = program_.graph.input_types(node),
+            .in = {},
+            .out = const_cast<void*>(address(n)),
+            .workspace = nullptr};
+  for (int input : node.inputs) step.in.push_back(address(input));
+  const int workspace = program_.plan.workspace_of[std::size_t(n)];
+  if (workspace >= 0)
+    step.workspace = arena_->at(program_.plan.storages[std::size_t(workspace)].offset);
+  return step;
+}
+
+Tensor& CpuExecutor::input(const std::string& name) {
+  const auto found = inputs_.find(name);
+  if (found != inputs_.end()) return found->second;
+  std::vector<std::string> names;
+  for (const auto& [known, tensor] : inputs_) names.push_back(known);
+  fail(ErrorKind::usage, name, "the program has no such input; it has: {}", fmt::join(names, ", "));
+}
+
+bool CpuExecutor::has_input(const std::string& name) const { return inputs_.contains(name); }
+
+void CpuExecutor::feed(const std::string& name, const Tensor& value) {
+  Tensor& slot = input(name);
+  if (slot.shape() != value.shape() || slot.dtype() != value.dtype())
+    fail(ErrorKind::shape, name, "fed {} {}, the program expects {} {}", dtype_name(value.dtype()),
+         value.shape().str(), dtype_name(slot.dtype()), slot.shape().str());
+  std::memcpy(slot.bytes().data(), value.bytes().data(), value.bytes().size());
+}
+
+void CpuExecutor::run() {
+  using Clock = std::chrono::steady_clock;
+  for (const Step& s : steps_) {
+    const Node& node = program_.graph.nodes[std::size_t(s.node)];
+    const auto start = trace_ ? Clock::now() : Clock::time_point();
+    s.kernel(
+        {node.op, s.in_types, s.in, node.type, s.out, node.attr, s.workspace, program_.context});
+    if (trace_)
+      std::fprintf(stderr, "trace %d %s %s %.1f us\n", node.instruction, op_name(node.op),
+                   node.type.shape.str().c_str(),
+                   std::chrono::duration<double, std::micro>(Clock::now() - start).count());
+  }
+}
+
+void CpuExecutor::commit() {
+  const Graph& graph = program_.graph;
+  // An update that is itself a state must not see the states that this loop changes.
+  std::vector<std::vector<std::byte>> staged(graph.updates.size());
+  auto size = [&](const StateUpdate& u) {
+    return store_.at(graph.slot_of(u.state).name).bytes().size();
+  };
+  for (std::size_t k = 0; k < graph.updates.size(); ++k) {
+    const StateUpdate& u = graph.updates[k];
+    if (program_.plan.storage_of[std::size_t(u.value)] >= 0) continue;
+    const auto* from = static_cast<const std::byte*>(address(u.value));
+    staged[k].assign(from, from + size(u));
+  }
+  for (std::size_t k = 0; k < graph.updates.size(); ++k) {
+    const StateUpdate& u = graph.updates[k];
+    const void* from = staged[k].empty() ? address(u.value) : staged[k].data();
+    std::memcpy(store_.at(graph.slot_of(u.state).name).bytes().data(), from, size(u));
+  }
+}
+
+Tensor CpuExecutor::fetch(std::size_t k) const {
+  const int id = program_.graph.fetches.at(k);
+  const ValueType& type = program_.graph.nodes[std::size_t(id)].type;
+  Tensor result(type.shape, type.dtype);
+  std::memcpy(result.bytes().data(), address(id), result.bytes().size());
+  return result;
+}
+
+std::string CpuExecutor::find_nonfinite() {
+  for (const auto& [name, tensor] : inputs_)
+    if (!all_finite(tensor.bytes().data(), {tensor.shape(), tensor.dtype()}))
+      return fmt::format("input {}", name);
+  for (const Step& s : steps_) {
+    const Node& node = program_.graph.nodes[std::size_t(s.node)];
+    s.kernel(
+        {node.op, s.in_types, s.in, node.type, s.out, node.attr, s.workspace, program_.context});
+    if (!all_finite(s.out, node.type))
+      return describe_instruction(*program_.graph.tape, node.instruction);
+  }
+  return {};
+}
+
+}  // namespace metatape

@@ -1,0 +1,65 @@
+#pragma once
+
+// What a tape becomes on its way to a program: the instructions that some results need, in tape
+// order, renumbered. Passes (engine/passes/) rewrite it; the planner and the executor read it.
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/op.h"
+#include "engine/tape.h"
+
+namespace metatape {
+
+struct Node {
+  OpId op;
+  ValueType type;
+  std::vector<int> inputs;
+  Attr attr;
+  int generation = 0;   ///< which recomputation emitted it; values of two generations never merge
+  int instruction = 0;  ///< position on the tape, for messages
+};
+
+/// The new content of a state slot after a run.
+struct StateUpdate {
+  int state;
+  int value;
+};
+
+struct Graph {
+  const Tape* tape = nullptr;
+  std::vector<Node> nodes;
+  std::vector<int> fetches;
+  std::vector<StateUpdate> updates;
+
+  const Slot& slot_of(int node) const;
+  std::vector<ValueType> input_types(const Node&) const;
+};
+
+/// A request: state takes value when a run is committed.
+struct Update {
+  Var state;
+  Var value;
+};
+
+/// All of the tape up to its last instruction, with the wanted results.
+Graph extract_graph(const Tape&, std::span<const Var> fetch, std::span<const Update> update);
+
+// ---- passes ------------------------------------------------------------------------------------
+
+/// Throws Error{internal} unless every operand precedes its reader and every node has the type that
+/// its shape rule gives.
+void verify(const Graph&);
+
+/// Drops what neither a fetch nor an update needs.
+void remove_dead_code(Graph&);
+
+/// Equal operation, operands and constants: one node. Values of different recomputations stay
+/// apart.
+void merge_common_subexpressions(Graph&);
+
+/// A reader that can stretch its operand itself reads the value before the broadcast_to.
+void fold_broadcasts(Graph&);
+
+}  // namespace metatape

@@ -1,0 +1,119 @@
+#pragma once
+
+// The record of one primitive: everything the engine knows of it. Records are constant data, one
+// per line of ops.def, defined in engine/ops/<family>.cpp.
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/tape.h"
+#include "kernels/common/cpu_context.h"
+
+namespace metatape {
+
+/// Shape and type of one value.
+struct ValueType {
+  Shape shape;
+  DType dtype;
+  bool operator==(const ValueType&) const = default;
+};
+
+/// What a shape rule sees. It returns the type of the result, or calls fail_shape / fail_dtype.
+struct InferCall {
+  OpId op;
+  std::span<const ValueType> in;
+  const Attr& attr;
+  Loc where;
+};
+
+/// What a derivative rule sees: y = f(in...), the cotangent `ct` of y. It records the cotangent of
+/// each operand with tape ops only (so that it can be differentiated again), skips operands that
+/// need none, and never accumulates: the sweep does.
+struct Pullback {
+  Tape& tape;
+  std::span<const Var> in;
+  Var out;
+  Var ct;
+  const Attr& attr;
+  std::span<const bool> needed;
+  Loc where;
+};
+/// One per operand; an empty Var means "none" (not needed, or the derivative is zero).
+using Cotangents = std::vector<Var>;
+
+/// What a kernel binding sees at run time.
+struct KernelCall {
+  OpId op;
+  std::span<const ValueType> in_types;
+  std::span<const void* const> in;
+  ValueType out_type;
+  void* out;
+  const Attr& attr;
+  void* workspace;
+  const kernels::CpuContext& context;
+
+  template <class T>
+  const T* input(std::size_t k) const {
+    return static_cast<const T*>(in[k]);
+  }
+  template <class T>
+  T* output() const {
+    return static_cast<T*>(out);
+  }
+};
+
+struct Cost {
+  double flops = 0;
+  double bytes = 0;
+};
+
+/// What a planning rule sees (cost, workspace): as InferCall, with the result known.
+struct PlanCall {
+  std::span<const ValueType> in;
+  const ValueType& out;
+  const Attr& attr;
+  const kernels::CpuContext& context;
+};
+
+/// Which operands may be read with stretched extents, so that a broadcast_to before them need not
+/// be materialised.
+enum class Broadcasts { none, tasks, all };
+
+struct OpDef {
+  ValueType (*infer)(const InferCall&);
+  /// Null: not differentiable; the derivative of the result is zero (indices, signs).
+  Cotangents (*vjp)(const Pullback&) = nullptr;
+  /// Null: nothing to run (slots, views).
+  void (*cpu)(const KernelCall&) = nullptr;
+  std::size_t (*workspace_bytes)(const PlanCall&) = nullptr;
+  /// Null: one flop per element of the result.
+  double (*flops)(const PlanCall&) = nullptr;
+  std::string (*describe)(const Attr&) = nullptr;
+  Broadcasts broadcasts = Broadcasts::none;
+  bool view = false;           ///< the result is the first operand's storage
+  bool may_overwrite = false;  ///< the kernel may write onto a dense operand of the same type
+};
+
+const OpDef& op_def(OpId);
+const char* op_name(OpId);
+
+/// bytes read and written, flops.
+Cost instruction_cost(OpId, const PlanCall&);
+
+template <class... A>
+[[noreturn]] void fail_shape(const InferCall& c, fmt::format_string<A...> text, A&&... args) {
+  fail_at(c.where, ErrorKind::shape, op_name(c.op), text, std::forward<A>(args)...);
+}
+template <class... A>
+[[noreturn]] void fail_dtype(const InferCall& c, fmt::format_string<A...> text, A&&... args) {
+  fail_at(c.where, ErrorKind::dtype, op_name(c.op), text, std::forward<A>(args)...);
+}
+
+/// The records themselves: conv2d_def and so on.
+#define MT_OP(name) extern const OpDef name##_def;
+#include "engine/ops.def"
+#undef MT_OP
+
+}  // namespace metatape

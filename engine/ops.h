@@ -1,0 +1,214 @@
+#pragma once
+
+// The catalogue of tape operations. Every function records one or a few instructions and runs
+// nothing. Shapes are those of one task; the task extents of operands are equal or 1, and a value
+// with task extent 1 is shared by all tasks. x_bar is the cotangent of x, y_bar that of the result.
+//
+// Errors of all of them: shape or dtype, at record time, naming the operands and the source line.
+// Dtypes are f32 and f64 (all operands alike) unless stated. Derivatives exist to any order.
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/tape.h"
+
+namespace metatape {
+
+// ---- sources ---------------------------------------------------------------------------------
+
+/// A constant array: every element is `value`.
+Var fill(Tape&, const Shape&, double value, DType = DType::f32, Loc = Loc::current());
+
+/// A value of no value: the cotangent that jvp differentiates by. Running it is an error.
+Var tangent_seed(Tape&, const Shape&, DType, Loc = Loc::current());
+
+// ---- elementwise, one operand ----------------------------------------------------------------
+
+/// alpha x + beta.    x_bar = alpha y_bar
+Var affine(Var x, double alpha, double beta, Loc = Loc::current());
+/// e^x.    x_bar = y_bar y
+Var exp(Var x, Loc = Loc::current());
+/// e^x - 1, exact near 0.    x_bar = y_bar (y + 1)
+Var expm1(Var x, Loc = Loc::current());
+/// Natural logarithm.    x_bar = y_bar / x
+Var log(Var x, Loc = Loc::current());
+/// x_bar = y_bar / (2 y)
+Var sqrt(Var x, Loc = Loc::current());
+/// x^(-1/2).    x_bar = -y_bar y^3 / 2
+Var rsqrt(Var x, Loc = Loc::current());
+/// 1 / x.    x_bar = -y_bar y^2
+Var reciprocal(Var x, Loc = Loc::current());
+/// x^2.    x_bar = 2 x y_bar
+Var square(Var x, Loc = Loc::current());
+/// x^exponent for a constant exponent.    x_bar = exponent x^(exponent-1) y_bar
+Var pow(Var x, double exponent, Loc = Loc::current());
+/// x_bar = y_bar (1 - y^2)
+Var tanh(Var x, Loc = Loc::current());
+/// 1 / (1 + e^-x).    x_bar = y_bar y (1 - y)
+Var sigmoid(Var x, Loc = Loc::current());
+/// log(1 + e^x).    x_bar = y_bar sigmoid(x)
+Var softplus(Var x, Loc = Loc::current());
+/// x in radians.    x_bar = y_bar cos(x)
+Var sin(Var x, Loc = Loc::current());
+/// x in radians.    x_bar = -y_bar sin(x)
+Var cos(Var x, Loc = Loc::current());
+/// x_bar = y_bar sign(x); 0 at 0
+Var abs(Var x, Loc = Loc::current());
+/// -1, 0 or 1. Derivative zero.
+Var sign(Var x, Loc = Loc::current());
+/// x where x > 0, else slope x.    x_bar = relu_mask(y_bar, x); the derivative at 0 is slope.
+Var relu(Var x, double slope = 0, Loc = Loc::current());
+/// The same numbers in another type. Between f32 and f64 x_bar = cast of y_bar; else no derivative.
+Var cast(Var x, DType, Loc = Loc::current());
+
+// ---- elementwise, two operands; extents stretch as in NumPy, aligned at the last axis ----------
+
+Var add(Var a, Var b, Loc = Loc::current());
+Var sub(Var a, Var b, Loc = Loc::current());
+/// a_bar = y_bar b, b_bar = y_bar a (each summed back to its operand's shape)
+Var mul(Var a, Var b, Loc = Loc::current());
+/// a_bar = y_bar / b, b_bar = -y_bar y / b
+Var div(Var a, Var b, Loc = Loc::current());
+/// The larger. A tie gives its cotangent to a.
+Var maximum(Var a, Var b, Loc = Loc::current());
+/// The smaller. A tie gives its cotangent to a.
+Var minimum(Var a, Var b, Loc = Loc::current());
+/// 1 where a > b, else 0. Derivative zero.
+Var greater(Var a, Var b, Loc = Loc::current());
+/// 1 where a >= b, else 0. Derivative zero.
+Var greater_equal(Var a, Var b, Loc = Loc::current());
+/// a where x > 0, else slope a: linear in a, constant in x almost everywhere.
+Var relu_mask(Var a, Var x, double slope = 0, Loc = Loc::current());
+
+inline Var operator+(Var a, Var b) { return add(a, b); }
+inline Var operator-(Var a, Var b) { return sub(a, b); }
+inline Var operator*(Var a, Var b) { return mul(a, b); }
+inline Var operator/(Var a, Var b) { return div(a, b); }
+inline Var operator-(Var a) { return affine(a, -1, 0); }
+inline Var operator*(double c, Var a) { return affine(a, c, 0); }
+inline Var operator*(Var a, double c) { return affine(a, c, 0); }
+inline Var operator/(Var a, double c) { return affine(a, 1 / c, 0); }
+inline Var operator+(Var a, double c) { return affine(a, 1, c); }
+inline Var operator-(Var a, double c) { return affine(a, 1, -c); }
+inline Var operator-(double c, Var a) { return affine(a, -1, c); }
+
+// ---- sums and stretching -----------------------------------------------------------------------
+
+/// Sums x down to `shape`, which must stretch to x's shape.    x_bar = broadcast_to(y_bar)
+Var sum_to(Var x, const Shape& shape, Loc = Loc::current());
+/// sum_to(a * b, shape) without writing the product. a and b stretch to their common shape.
+/// a_bar = y_bar b, b_bar = y_bar a
+Var sum_product_to(Var a, Var b, const Shape& shape, Loc = Loc::current());
+/// Repeats x to `shape`.    x_bar = sum_to(y_bar)
+Var broadcast_to(Var x, const Shape& shape, Loc = Loc::current());
+
+/// Sum of each task's elements: T x [...] -> T x [].
+Var sum(Var x, Loc = Loc::current());
+/// Mean of each task's elements: T x [...] -> T x [].
+Var mean(Var x, Loc = Loc::current());
+/// Sum over the given axes; they stay with extent 1.
+Var sum_axes(Var x, std::span<const int> axes, Loc = Loc::current());
+Var mean_axes(Var x, std::span<const int> axes, Loc = Loc::current());
+/// Sum over tasks: T x [...] -> [...].
+Var sum_tasks(Var x, Loc = Loc::current());
+/// Mean over tasks: T x [...] -> [...].
+Var mean_tasks(Var x, Loc = Loc::current());
+/// One copy for each task: [...] -> T x [...].
+Var broadcast_tasks(Var x, std::int64_t tasks, Loc = Loc::current());
+/// sum_i a_i b_i of each task: T x [].
+Var dot(Var a, Var b, Loc = Loc::current());
+
+// ---- places of elements ------------------------------------------------------------------------
+
+/// The same elements in the same order with other extents per task. No copy.
+Var reshape(Var x, std::span<const std::int64_t> extents, Loc = Loc::current());
+Var reshape(Var x, std::initializer_list<std::int64_t> extents, Loc = Loc::current());
+/// The same value as a constant: no cotangent passes.
+Var stop_gradient(Var x, Loc = Loc::current());
+/// Axis k of the result is axis permutation[k] of x.    x_bar = the inverse permutation
+Var transpose(Var x, std::span<const int> permutation, Loc = Loc::current());
+/// Swaps the last two axes.
+Var transpose(Var x, Loc = Loc::current());
+/// Elements start, start + step, ... below stop along one axis.    x_bar = pad
+Var slice(Var x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step = 1,
+          Loc = Loc::current());
+/// Puts x's elements at start, start + step, ... of an axis of the given extent; zeros elsewhere.
+/// x_bar = slice
+Var pad(Var x, int axis, std::int64_t extent, std::int64_t start, std::int64_t step = 1,
+        Loc = Loc::current());
+/// Joins values along one axis; their other extents agree.    x_bar of each = its slice
+Var concat(std::span<const Var> parts, int axis, Loc = Loc::current());
+
+// ---- linear algebra ----------------------------------------------------------------------------
+
+struct MatmulOptions {
+  bool transpose_a = false, transpose_b = false;
+};
+/// op(a) op(b) for the last two axes; leading axes agree or are absent in one operand.
+/// op(a) [...,M,K], op(b) [...,K,N] -> [...,M,N].    Cost: 2 M N K flop each.
+/// a_bar = y_bar op(b)', b_bar = op(a)' y_bar (transposed with the flags)
+Var matmul(Var a, Var b, MatmulOptions = {}, Loc = Loc::current());
+
+// ---- convolution -------------------------------------------------------------------------------
+
+struct Conv2dOptions {
+  std::int64_t stride = 1, pad = 0;
+};
+/// 2-D cross-correlation with zero padding.
+/// y[n,p,q,k] = sum_{r,s,c} x[n, p stride + r - pad, q stride + s - pad, c] w[k,r,s,c]
+/// Shapes: x [N,H,W,C], w [K,R,S,C] -> y [N,P,Q,K],  P = floor((H + 2 pad - R) / stride) + 1.
+/// Cost: 2 N P Q K R S C flop.    x_bar = conv2d_input_grad(y_bar, w),
+/// w_bar = conv2d_weight_grad(x, y_bar).    Source: Dumoulin & Visin 2016, arXiv:1603.07285,
+/// sec. 2.
+Var conv2d(Var x, Var w, Conv2dOptions = {}, Loc = Loc::current());
+/// The adjoint of conv2d in x: y_bar [N,P,Q,K], w [K,R,S,C] -> x_bar [N,height,width,C].
+Var conv2d_input_grad(Var y_bar, Var w, std::int64_t height, std::int64_t width, Conv2dOptions = {},
+                      Loc = Loc::current());
+/// The adjoint of conv2d in w: x [N,H,W,C], y_bar [N,P,Q,K] -> w_bar
+/// [K,filter_height,filter_width,C].
+Var conv2d_weight_grad(Var x, Var y_bar, std::int64_t filter_height, std::int64_t filter_width,
+                       Conv2dOptions = {}, Loc = Loc::current());
+
+// ---- max-pooling -------------------------------------------------------------------------------
+
+struct PoolOptions {
+  std::int64_t window = 2, stride = 2;
+};
+/// Largest element of each window, without padding: [N,H,W,C] -> [N,P,Q,C],
+/// P = floor((H - window) / stride) + 1. The first of equals wins.    x_bar = pool_scatter
+Var max_pool2d(Var x, PoolOptions = {}, Loc = Loc::current());
+/// i32 [N,P,Q,C]: place h W + w of the largest element of each window. No derivative.
+Var max_pool_index(Var x, PoolOptions = {}, Loc = Loc::current());
+/// x at the places of `index`: [N,H,W,C] -> [N,P,Q,C].    x_bar = pool_scatter(y_bar)
+Var pool_gather(Var x, Var index, PoolOptions = {}, Loc = Loc::current());
+/// y_bar added at the places of `index`: [N,P,Q,C] -> [N,height,width,C].  y_bar' = pool_gather
+Var pool_scatter(Var y_bar, Var index, std::int64_t height, std::int64_t width, PoolOptions = {},
+                 Loc = Loc::current());
+
+// ---- normalisation and losses ------------------------------------------------------------------
+
+/// Batch normalisation with the statistics of the batch, over all axes but the last:
+/// y = gamma (x - mean) / sqrt(var + epsilon) + beta, var biased (divided by the count).
+/// Shapes: x [...,C], gamma [C], beta [C]. Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1.
+Var batch_norm(Var x, Var gamma, Var beta, double epsilon = 1e-5, Loc = Loc::current());
+
+/// x - log sum exp x over the last axis.    x_bar = y_bar - softmax(x) sum(y_bar)
+Var log_softmax(Var x, Loc = Loc::current());
+/// x[..., label[...]]: x [...,C], label i32 [...] -> [...].    x_bar = put_label(y_bar)
+Var take_label(Var x, Var label, Loc = Loc::current());
+/// y_bar at the label, zero elsewhere: [...] -> [...,classes].    y_bar' = take_label
+Var put_label(Var y_bar, Var label, std::int64_t classes, Loc = Loc::current());
+/// i32 place of the largest element along the last axis; the first of equals wins. No derivative.
+Var argmax(Var x, Loc = Loc::current());
+/// 1 where two i32 arrays agree, else 0, as a float type. No derivative.
+Var equal_labels(Var a, Var b, DType = DType::f32, Loc = Loc::current());
+
+/// Mean cross-entropy of each task: logits [N,C], label i32 [N] -> []. Natural units (nats).
+Var cross_entropy(Var logits, Var label, Loc = Loc::current());
+/// Share of rows whose largest logit is at the label, of each task: in [0, 1]. No derivative.
+Var accuracy(Var logits, Var label, Loc = Loc::current());
+/// Mean of (prediction - target)^2 of each task.
+Var mean_squared_error(Var prediction, Var target, Loc = Loc::current());
+
+}  // namespace metatape

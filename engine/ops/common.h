@@ -1,0 +1,59 @@
+#pragma once
+
+// What the op records share: shape rules, loop nests for kernels, dispatch on the element type.
+
+#include "engine/op.h"
+#include "engine/ops.h"
+#include "kernels/common/extents.h"
+
+namespace metatape {
+
+// ---- shape rules -------------------------------------------------------------------------------
+
+/// Both f32 or both f64 (any number of operands), or a dtype error.
+DType require_same_float(const InferCall&);
+void require_dtype(const InferCall&, std::size_t operand, DType);
+/// Task extents equal or 1; returns the larger.
+std::int64_t common_tasks(const InferCall&);
+/// Result type = type of the only operand, which is floating-point.
+ValueType infer_same(const InferCall&);
+
+// ---- derivative rules --------------------------------------------------------------------------
+
+/// Undoes the stretching of an operand: sums `v` down to the shape of `like`.
+Var sum_like(Var v, Var like, Loc);
+
+// ---- kernel bindings ---------------------------------------------------------------------------
+
+/// [T, extents...] as loops.
+kernels::LoopNest loops_of(const Shape&);
+/// Element strides of a dense operand, stretched to `over`: 0 where it repeats.
+kernels::Extents strides_over(const Shape& operand, const Shape& over);
+/// Element stride between tasks; 0 if shared by all.
+inline std::int64_t task_stride(const Shape& s) {
+  return s.tasks() == 1 ? 0 : s.elements_per_task();
+}
+
+/// Calls f.template operator()<T>() with the C++ type of a floating dtype.
+template <class F>
+decltype(auto) with_float(DType t, F&& f) {
+  return t == DType::f64 ? f.template operator()<double>() : f.template operator()<float>();
+}
+
+/// The same for any dtype.
+template <class F>
+decltype(auto) with_any(DType t, F&& f) {
+  switch (t) {
+    case DType::f64:
+      return f.template operator()<double>();
+    case DType::i32:
+      return f.template operator()<std::int32_t>();
+    case DType::u8:
+      return f.template operator()<std::uint8_t>();
+    case DType::f32:
+      break;
+  }
+  return f.template operator()<float>();
+}
+
+}  // namespace metatape

@@ -1,0 +1,40 @@
+#pragma once
+
+// The planner: where every value lives, decided before anything runs.
+
+#include <cstddef>
+#include <vector>
+
+#include "engine/graph.h"
+
+namespace metatape {
+
+/// A stretch of arena and the nodes during whose execution it must hold its content.
+struct Storage {
+  std::size_t bytes = 0;
+  int first = 0;  ///< node that writes it
+  int last = 0;   ///< last node that reads it; the node count if it is fetched or a state's update
+  std::size_t offset = 0;
+};
+
+struct Plan {
+  static constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector
+
+  std::vector<Storage> storages;
+  std::vector<int> storage_of;    ///< of each node; -1 where a slot keeps the value
+  std::vector<int> workspace_of;  ///< of each node; -1 where the kernel needs none
+  std::size_t arena_bytes = 0;
+  std::size_t live_bound_bytes = 0;  ///< most bytes alive at once: no placement can be smaller
+  std::size_t resident_bytes = 0;    ///< inputs and state
+};
+
+struct PlanOptions {
+  bool share_memory = true;  ///< false: every value has its own place (the reference in tests)
+};
+
+/// Liveness, in-place reuse and offsets. A value that dies where an elementwise kernel reads it
+/// gives its place to the result. Places go by size, largest first, into the lowest gap that is
+/// free for the whole lifetime (Pisarchyk & Lee 2020, arXiv:2001.03288, greedy by size).
+Plan make_plan(const Graph&, const kernels::CpuContext&, const PlanOptions& = {});
+
+}  // namespace metatape

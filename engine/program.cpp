@@ -1,0 +1,36 @@
+#include "engine/program.h"
+
+namespace metatape {
+
+Program compile(const Tape& tape, const CompileOptions& options) {
+  Program program;
+  program.context.threads = options.threads;
+  Graph& graph = program.graph;
+  graph = extract_graph(tape, options.fetch, options.update);
+  remove_dead_code(graph);
+  if (options.merge_common) merge_common_subexpressions(graph);
+  fold_broadcasts(graph);
+  remove_dead_code(graph);
+  verify(graph);
+  program.plan = make_plan(graph, program.context, options.plan);
+  return program;
+}
+
+int Program::instruction_count() const {
+  int count = 0;
+  for (const Node& node : graph.nodes) count += op_def(node.op).cpu != nullptr;
+  return count;
+}
+
+Cost Program::cost() const {
+  Cost total;
+  for (const Node& node : graph.nodes) {
+    const std::vector<ValueType> in = graph.input_types(node);
+    const Cost c = instruction_cost(node.op, {in, node.type, node.attr, context});
+    total.flops += c.flops;
+    total.bytes += c.bytes;
+  }
+  return total;
+}
+
+}  // namespace metatape

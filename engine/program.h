@@ -1,0 +1,35 @@
+#pragma once
+
+// compile(): tape + wanted results -> an immutable program whose memory is known.
+
+#include <span>
+#include <vector>
+
+#include "engine/graph.h"
+#include "engine/plan.h"
+
+namespace metatape {
+
+struct CompileOptions {
+  std::vector<Var> fetch;      ///< values to read after a run
+  std::vector<Update> update;  ///< states to change when a run is committed
+  int threads = 1;             ///< sizes per-thread workspace; results do not depend on it
+  PlanOptions plan = {};
+  bool merge_common = true;  ///< false leaves equal expressions apart (the reference in tests)
+};
+
+struct Program {
+  Graph graph;
+  Plan plan;
+  kernels::CpuContext context;
+
+  /// Instructions that run (slots and views do not).
+  int instruction_count() const;
+  Cost cost() const;
+};
+
+/// Dead code, common subexpressions, broadcasts into their readers, verification, memory. The tape
+/// must outlive the program.
+Program compile(const Tape&, const CompileOptions&);
+
+}  // namespace metatape

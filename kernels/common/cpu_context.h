@@ -1,0 +1,14 @@
+#pragma once
+
+namespace metatape::kernels {
+
+/// What a CPU kernel may know of its surroundings. Results never depend on `threads`: work is cut
+/// into pieces by shape alone, and every reduction adds its pieces in one fixed order.
+struct CpuContext {
+  int threads = 1;  ///< OpenMP threads a kernel may start. BLAS stays single-threaded inside.
+};
+
+/// Below this many elements a parallel region costs more than it saves (about 5 us to start one).
+inline constexpr long long kParallelElements = 32768;
+
+}  // namespace metatape::kernels

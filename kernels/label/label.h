@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/common/cpu_context.h"
+
+namespace metatape::kernels {
+
+// x is [tasks, rows, columns]; label holds one column per row, [tasks, rows] or, with
+// label_task_stride = 0, [rows] shared by all tasks. A label outside [0, columns) reads as 0 and
+// writes nothing: the tape checks labels where they enter.
+
+/// y[t,r] = x[t,r,label[t,r]]
+template <class T>
+struct TakeLabelArgs {
+  std::int64_t tasks, rows, columns;
+  std::int64_t x_task_stride, label_task_stride;
+  const T* x;
+  const std::int32_t* label;
+  T* y;
+};
+template <class T>
+void take_label_cpu(const TakeLabelArgs<T>&, const CpuContext&);
+
+/// x_bar[t,r,c] = y_bar[t,r] where c == label[t,r], else 0.   The adjoint of take_label.
+template <class T>
+struct PutLabelArgs {
+  std::int64_t tasks, rows, columns;
+  std::int64_t y_task_stride, label_task_stride;
+  const T* y_bar;
+  const std::int32_t* label;
+  T* x_bar;
+};
+template <class T>
+void put_label_cpu(const PutLabelArgs<T>&, const CpuContext&);
+
+/// index[r] = column of the largest x[r,c]; the first wins a tie. Dense [rows, columns].
+template <class T>
+void argmax_cpu(std::int64_t rows, std::int64_t columns, const T* x, std::int32_t* index,
+                const CpuContext&);
+
+}  // namespace metatape::kernels

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/common/cpu_context.h"
+
+namespace metatape::kernels {
+
+/// Square windows without padding over `planes` = T N images in HWC order; 1 <= window <= H, W.
+///   P = (H - window) / stride + 1,  Q = (W - window) / stride + 1   (floor: a ragged edge is
+///   dropped)
+struct PoolGeometry {
+  std::int64_t planes, height, width, channels;
+  std::int64_t window = 2, stride = 2;
+
+  std::int64_t out_height() const { return (height - window) / stride + 1; }
+  std::int64_t out_width() const { return (width - window) / stride + 1; }
+};
+
+/// index[i,p,q,c] = h * W + w of the largest x[i,h,w,c] in the window; the first in row order wins
+/// a tie; a NaN wins over everything. Writes every element. No aliasing.
+template <class T>
+void max_pool_index_cpu(const PoolGeometry&, const T* x, std::int32_t* index, const CpuContext&);
+
+/// y[i,p,q,c] = x[i, index[i,p,q,c], c]
+template <class T>
+void pool_gather_cpu(const PoolGeometry&, const T* x, const std::int32_t* index, T* y,
+                     const CpuContext&);
+
+/// x_bar[i,h,w,c] = sum of y_bar[i,p,q,c] over the (p,q) with index[i,p,q,c] == h * W + w.
+/// The adjoint of pool_gather. Writes every element of x_bar.
+template <class T>
+void pool_scatter_cpu(const PoolGeometry&, const T* y_bar, const std::int32_t* index, T* x_bar,
+                      const CpuContext&);
+
+}  // namespace metatape::kernels
