@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+// The one table of tolerances. No test carries a literal one.
+namespace metatape::tolerance {
+
+/// Kernel against its plain reference, relative to the largest |reference|: rounding of n
+/// additions. Four units cover the different order of additions and fused multiply-adds in the
+/// library.
+template <class T>
+double kernel(std::int64_t reduced_terms) {
+  return 4 * double(std::numeric_limits<T>::epsilon()) * std::sqrt(double(reduced_terms) + 16);
+}
+
+/// Elementwise functions: libm and vectorised forms differ by a few units in the last place.
+template <class T>
+double elementwise() {
+  return 8 * double(std::numeric_limits<T>::epsilon());
+}
+
+/// Gradient (f64) against central differences with step 1e-5: truncation 1e-10, rounding 1e-11 of
+/// the value over the step, times a generous condition number.
+inline constexpr double kGradient = 1e-7;
+
+/// Hessian-vector product (f64) against central differences of the gradient: one more order.
+inline constexpr double kHessianVector = 1e-6;
+
+/// Meta-gradient of an unrolled f64 run against central differences of the whole.
+inline constexpr double kMetaGradient = 1e-6;
+
+/// Two exact forms of one quantity in f64 (the hvp forms, u'Hv = v'Hu): rounding only, over tapes
+/// of some thousand operations.
+inline constexpr double kExactForms = 1e-10;
+
+/// f32 against f64 from the same values: rounding of 6e-8 times the condition of an expression of a
+/// few operations, and of its first and second derivatives.
+inline constexpr double kSingleValue = 1e-5;
+inline constexpr double kSingleGradient = 1e-4;
+inline constexpr double kSingleHessianVector = 1e-3;
+
+/// Some ten optimiser steps against the same formulas in a plain loop: the same operations in
+/// another grouping, so a few roundings a step.
+inline constexpr double kOptimizerLoop = 1e-13;
+inline constexpr double kSingleOptimizerLoop = 1e-5;
+
+/// Golden scalars, printed with seven digits.
+inline constexpr double kGolden = 1e-7;
+
+/// Fixtures computed by another framework in f64: other summation orders through a whole meta-step.
+inline constexpr double kOtherFramework = 1e-9;
+
+/// Frequencies and moments of random numbers, in standard errors. Seeds are fixed, so a check that
+/// passes once passes always; a correct sampler fails one in two million new ones.
+inline constexpr double kSigmas = 5;
+
+}  // namespace metatape::tolerance
