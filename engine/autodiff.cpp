@@ -83,6 +83,9 @@ std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> cotangen
   check_float(outputs, "an output", where);
   check_float(wrt, "a value to differentiate by", where);
   Tape& tape = *outputs[0].tape;
+  for (const Var& v : wrt)
+    if (v.tape != &tape)
+      fail_at(where, ErrorKind::usage, "vjp", "a value to differentiate by is of another tape");
   int last = 0;
   for (const Var& v : outputs) last = std::max(last, v.id);
 

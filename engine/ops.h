@@ -81,17 +81,24 @@ Var greater_equal(Var a, Var b, Loc = Loc::current());
 /// a where x > 0, else slope a: linear in a, constant in x almost everywhere.
 Var relu_mask(Var a, Var x, double slope = 0, Loc = Loc::current());
 
-inline Var operator+(Var a, Var b) { return add(a, b); }
-inline Var operator-(Var a, Var b) { return sub(a, b); }
-inline Var operator*(Var a, Var b) { return mul(a, b); }
-inline Var operator/(Var a, Var b) { return div(a, b); }
-inline Var operator-(Var a) { return affine(a, -1, 0); }
-inline Var operator*(double c, Var a) { return affine(a, c, 0); }
-inline Var operator*(Var a, double c) { return affine(a, c, 0); }
-inline Var operator/(Var a, double c) { return affine(a, 1 / c, 0); }
-inline Var operator+(Var a, double c) { return affine(a, 1, c); }
-inline Var operator-(Var a, double c) { return affine(a, 1, -c); }
-inline Var operator-(double c, Var a) { return affine(a, -1, c); }
+/// A first operand that knows the source line it was written on: operators have no argument for it.
+struct LocatedVar {
+  Var value;
+  Loc where;
+  LocatedVar(Var v, Loc here = Loc::current()) : value(v), where(here) {}
+};
+
+inline Var operator+(LocatedVar a, Var b) { return add(a.value, b, a.where); }
+inline Var operator-(LocatedVar a, Var b) { return sub(a.value, b, a.where); }
+inline Var operator*(LocatedVar a, Var b) { return mul(a.value, b, a.where); }
+inline Var operator/(LocatedVar a, Var b) { return div(a.value, b, a.where); }
+inline Var operator-(LocatedVar a) { return affine(a.value, -1, 0, a.where); }
+inline Var operator*(double c, LocatedVar a) { return affine(a.value, c, 0, a.where); }
+inline Var operator*(LocatedVar a, double c) { return affine(a.value, c, 0, a.where); }
+inline Var operator/(LocatedVar a, double c) { return affine(a.value, 1 / c, 0, a.where); }
+inline Var operator+(LocatedVar a, double c) { return affine(a.value, 1, c, a.where); }
+inline Var operator-(LocatedVar a, double c) { return affine(a.value, 1, -c, a.where); }
+inline Var operator-(double c, LocatedVar a) { return affine(a.value, -1, c, a.where); }
 
 // ---- sums and stretching -----------------------------------------------------------------------
 

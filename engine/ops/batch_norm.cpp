@@ -9,7 +9,7 @@
 namespace metatape {
 
 Var batch_norm(Var x, Var gamma, Var beta, double epsilon, Loc where) {
-  if (x.rank() < 2 || x.extent(-1) != gamma.extent(-1) || gamma.rank() != 1 || beta.rank() != 1 ||
+  if (x.rank() < 2 || gamma.rank() != 1 || beta.rank() != 1 || x.extent(-1) != gamma.extent(-1) ||
       gamma.extent(-1) != beta.extent(-1))
     fail_at(where, ErrorKind::shape, "batch_norm",
             "x {}, gamma {}, beta {}: expected [...,C], [C], [C]", x.shape().str(),

@@ -29,6 +29,13 @@ std::int64_t common_tasks(const InferCall& c) {
 
 ValueType infer_same(const InferCall& c) { return {c.in[0].shape, require_same_float(c)}; }
 
+int checked_axis(int axis, const Shape& s, const char* op, Loc where) {
+  const int positive = axis < 0 ? axis + s.rank() : axis;
+  if (positive < 0 || positive >= s.rank())
+    fail_at(where, ErrorKind::shape, op, "axis {} of a value {}", axis, s.str());
+  return positive;
+}
+
 Var sum_like(Var v, Var like, Loc where) {
   return v.shape() == like.shape() ? v : sum_to(v, like.shape(), where);
 }

@@ -17,6 +17,8 @@ void require_dtype(const InferCall&, std::size_t operand, DType);
 std::int64_t common_tasks(const InferCall&);
 /// Result type = type of the only operand, which is floating-point.
 ValueType infer_same(const InferCall&);
+/// The axis, counted from the front; a shape error of `op` if `s` has no such axis.
+int checked_axis(int axis, const Shape& s, const char* op, Loc where);
 
 // ---- derivative rules --------------------------------------------------------------------------
 

@@ -14,13 +14,6 @@ namespace {
 
 double no_flops(const PlanCall&) { return 0; }
 
-int checked_axis(int axis, const Shape& s, const char* op, Loc where) {
-  const int positive = axis < 0 ? axis + s.rank() : axis;
-  if (positive < 0 || positive >= s.rank())
-    fail_at(where, ErrorKind::shape, op, "axis {} of a value {}", axis, s.str());
-  return positive;
-}
-
 /// Copies between a dense array and part of another; `part` is the loop nest of both.
 void strided_copy(const KernelCall& c, const Shape& part, const void* x,
                   const kernels::Extents& x_strides, std::int64_t x_offset, void* y,
@@ -122,6 +115,7 @@ ValueType infer_slice(const InferCall& c) {
 
 ValueType infer_pad(const InferCall& c) {
   const auto a = c.attr.as<SpanAttr>();
+  if (c.in[0].dtype == DType::u8) fail_dtype(c, "operand is u8, expected f32, f64 or i32");
   if (a.start < 0 || a.step < 1 || (a.count > 0 && a.start + (a.count - 1) * a.step >= a.extent))
     fail_shape(c, "{} placed from {} in steps of {} along axis {} does not fit an extent of {}",
                c.in[0].shape.str(), a.start, a.step, a.axis, a.extent);

@@ -107,13 +107,13 @@ Cotangents sum_product_to_vjp(const Pullback& p) {
   return {side(0, p.in[1]), side(1, p.in[0])};
 }
 
-/// Axis by axis the smaller extent, in the rank of `shape`: what a product can be summed to on its
-/// way to `shape`.
-Shape smaller_extents(const Shape& product, const Shape& shape) {
-  Shape target = shape.with_tasks(std::min(product.tasks(), shape.tasks()));
-  for (int back = 1; back <= shape.rank(); ++back)
-    target = target.with_extent(
-        -back, back <= product.rank() ? std::min(product[-back], shape[-back]) : 1);
+/// What a product can be summed to on its way to `shape`: only axes that both have, each with its
+/// extent in `shape` unless the product has one element there.
+Shape common_axes(const Shape& product, const Shape& shape) {
+  Shape target = product.rank() < shape.rank() ? product : shape;
+  target = target.with_tasks(std::min(product.tasks(), shape.tasks()));
+  for (int back = 1; back <= target.rank(); ++back)
+    target = target.with_extent(-back, product[-back] == 1 ? 1 : shape[-back]);
   return target;
 }
 
@@ -173,7 +173,7 @@ Var sum_product_to(Var a, Var b, const Shape& shape, Loc where) {
     fail_at(where, ErrorKind::shape, "sum_product_to", "{} times {} cannot be summed to {}",
             a.shape().str(), b.shape().str(), shape.str());
   // An axis that neither operand has is repeated after the sum, not summed over.
-  const Shape target = smaller_extents(product, shape);
+  const Shape target = common_axes(product, shape);
   const Var total = target == product
                         ? mul(a, b, where)
                         : a.tape->push(OpId::sum_product_to, {a, b},
@@ -194,7 +194,8 @@ Var mean(Var x, Loc where) {
 
 Var sum_axes(Var x, std::span<const int> axes, Loc where) {
   Shape shape = x.shape();
-  for (int axis : axes) shape = shape.with_extent(axis, 1);
+  for (int axis : axes)
+    shape = shape.with_extent(checked_axis(axis, x.shape(), "sum_axes", where), 1);
   return sum_to(x, shape, where);
 }
 

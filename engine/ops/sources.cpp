@@ -21,6 +21,7 @@ ValueType infer_slot(const InferCall& c) {
 
 ValueType infer_fill(const InferCall& c) {
   const auto a = c.attr.as<FillAttr>();
+  if (a.dtype == DType::u8) fail_dtype(c, "result is u8, expected f32, f64 or i32");
   return {Shape(a.tasks, std::span(a.extents, std::size_t(a.rank))), a.dtype};
 }
 

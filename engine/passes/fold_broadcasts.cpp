@@ -11,7 +11,12 @@ bool can_read(const Graph& graph, const Node& reader, std::size_t operand, const
   if (ability == Broadcasts::tasks && narrow.type.shape.with_tasks(1) != wide.shape.with_tasks(1))
     return false;
   std::vector<ValueType> types = graph.input_types(reader);
+  Shape before, after;
+  if (types.size() == 2) broadcast_shapes(types[0].shape, types[1].shape, &before);
   types[operand] = narrow.type;
+  if (types.size() == 2) broadcast_shapes(types[0].shape, types[1].shape, &after);
+  if (reader.op == OpId::sum_product_to && before != after)
+    return false;  // it sums over an axis that only this stretching gives
   try {
     return op_def(reader.op).infer({reader.op, types, reader.attr, Loc::current()}) == reader.type;
   } catch (const Error&) {

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace metatape {
+
+/// JSON from a file that somebody else made. Beyond the grammar it refuses what nlohmann/json lets
+/// pass: duplicate keys, nesting deeper than 8, NUL bytes, text after the value. Errors: io, with
+/// `subject` (the file) and the position.
+nlohmann::json parse_strict_json(std::string_view text, const std::string& subject);
+
+/// object[key] as an integer in [low, high]. Refuses a missing key, floats, negative wrap-around.
+std::int64_t json_integer(const nlohmann::json& object, const char* key, std::int64_t low,
+                          std::int64_t high, const std::string& subject);
+
+/// object[key] as a string of at most `longest` bytes.
+std::string json_string(const nlohmann::json& object, const char* key, std::size_t longest,
+                        const std::string& subject);
+
+}  // namespace metatape
