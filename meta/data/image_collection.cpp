@@ -1,0 +1,66 @@
+#include "meta/data/image_collection.h"
+
+#include <algorithm>
+
+#include "engine/error.h"
+#include "engine/io/mapped_file.h"
+#include "engine/io/sha256.h"
+
+namespace metatape {
+
+void ImageCollection::add(const std::string& class_name, const std::string& image_name, Image image,
+                          const std::string& subject) {
+  if (!classes_[class_name].emplace(image_name, std::move(image)).second)
+    fail(ErrorKind::io, subject,
+         "image '{}' of class '{}' occurs twice; take one out, or give each input once", image_name,
+         class_name);
+}
+
+void ImageCollection::shorten_class_names() {
+  if (classes_.empty()) return;
+  // The names are sorted: what the first and the last share, all share.
+  const std::string &first = classes_.begin()->first, &last = classes_.rbegin()->first;
+  const std::size_t shared = std::size_t(std::ranges::mismatch(first, last).in1 - first.begin());
+  const std::size_t slash = first.substr(0, shared).rfind('/');
+  const std::size_t cut = classes_.size() == 1 ? first.rfind('/') : slash;
+  if (cut == first.npos) return;
+  decltype(classes_) shortened;
+  for (auto& [name, images] : classes_) shortened.emplace(name.substr(cut + 1), std::move(images));
+  classes_ = std::move(shortened);
+}
+
+bool ImageCollection::contains(const std::string& class_name, const std::string& image_name) const {
+  const auto found = classes_.find(class_name);
+  return found != classes_.end() && found->second.contains(image_name);
+}
+
+std::vector<std::string> ImageCollection::class_names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, images] : classes_) names.push_back(name);
+  return names;
+}
+
+PackReport ImageCollection::write(const std::filesystem::path& output, PackedHeader header) const {
+  for (const auto& [name, images] : classes_) {
+    const Image& first = images.begin()->second;
+    header.height = first.height;
+    header.width = first.width;
+    header.channels = first.channels;
+    header.classes.push_back(
+        {.name = name, .first = header.image_count(), .count = std::int64_t(images.size())});
+  }
+  PackWriter writer(output, std::move(header));
+  for (const auto& [name, images] : classes_)
+    for (const auto& [key, image] : images) writer.add(image.pixels);
+  return writer.commit();
+}
+
+PackedSource describe_source(const std::filesystem::path& path) {
+  // A folder given as "birds/" has an empty last part.
+  const std::filesystem::path named = path.has_filename() ? path : path.parent_path();
+  PackedSource source{.file = named.filename().string()};
+  if (!std::filesystem::is_directory(path)) source.sha256 = sha256_hex(MappedFile(path).bytes());
+  return source;
+}
+
+}  // namespace metatape
