@@ -142,14 +142,15 @@ ValueType infer_equal(const InferCall& c) {
 }
 
 void equal_call(const KernelCall& c) {
-  const std::int64_t tasks = c.out_type.shape.tasks(), count = c.out_type.shape.elements_per_task();
-  const std::int64_t a_stride = task_stride(c.in_types[0].shape);
-  const std::int64_t b_stride = task_stride(c.in_types[1].shape);
   with_float(c.out_type.dtype, [&]<class T>() {
-    for (std::int64_t t = 0; t < tasks; ++t)
-      for (std::int64_t i = 0; i < count; ++i)
-        c.output<T>()[t * count + i] = T(c.input<std::int32_t>(0)[t * a_stride + i] ==
-                                         c.input<std::int32_t>(1)[t * b_stride + i]);
+    kernels::equal_labels_cpu<T>({.tasks = c.out_type.shape.tasks(),
+                                  .rows = c.out_type.shape.elements_per_task(),
+                                  .a_task_stride = task_stride(c.in_types[0].shape),
+                                  .b_task_stride = task_stride(c.in_types[1].shape),
+                                  .a = c.input<std::int32_t>(0),
+                                  .b = c.input<std::int32_t>(1),
+                                  .y = c.output<T>()},
+                                 c.context);
   });
 }
 

@@ -39,4 +39,15 @@ template <class T>
 void argmax_cpu(std::int64_t rows, std::int64_t columns, const T* x, std::int32_t* index,
                 const CpuContext&);
 
+/// y[t,r] = 1 where a[t,r] == b[t,r], else 0. A task stride of 0 shares an operand.
+template <class T>
+struct EqualLabelsArgs {
+  std::int64_t tasks, rows;
+  std::int64_t a_task_stride, b_task_stride;
+  const std::int32_t *a, *b;
+  T* y;
+};
+template <class T>
+void equal_labels_cpu(const EqualLabelsArgs<T>&, const CpuContext&);
+
 }  // namespace metatape::kernels

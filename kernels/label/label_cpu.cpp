@@ -39,9 +39,19 @@ void argmax_cpu(std::int64_t rows, std::int64_t columns, const T* x, std::int32_
   });
 }
 
-#define MT_INSTANTIATE(T)                                                   \
-  template void take_label_cpu(const TakeLabelArgs<T>&, const CpuContext&); \
-  template void put_label_cpu(const PutLabelArgs<T>&, const CpuContext&);   \
+template <class T>
+void equal_labels_cpu(const EqualLabelsArgs<T>& args, const CpuContext& context) {
+  const std::int64_t count = args.tasks * args.rows;
+  parallel_for(count, count, context, [&](std::int64_t i) {
+    const std::int64_t t = i / args.rows, r = i % args.rows;
+    args.y[i] = T(args.a[t * args.a_task_stride + r] == args.b[t * args.b_task_stride + r]);
+  });
+}
+
+#define MT_INSTANTIATE(T)                                                       \
+  template void take_label_cpu(const TakeLabelArgs<T>&, const CpuContext&);     \
+  template void put_label_cpu(const PutLabelArgs<T>&, const CpuContext&);       \
+  template void equal_labels_cpu(const EqualLabelsArgs<T>&, const CpuContext&); \
   template void argmax_cpu(std::int64_t, std::int64_t, const T*, std::int32_t*, const CpuContext&);
 MT_INSTANTIATE(float)
 MT_INSTANTIATE(double)

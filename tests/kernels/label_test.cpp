@@ -113,5 +113,13 @@ TYPED_TEST(Label, ArgmaxMatchesTheStandardLibrary) {
   }
 }
 
+TYPED_TEST(Label, EqualLabelsComparesRowByRowAndSharesAnOperand) {
+  using T = TypeParam;
+  const std::vector<std::int32_t> a{0, 1, 2, 2, 1, 0}, b{0, 2, 2};
+  std::vector<T> y(6, T(-1));
+  equal_labels_cpu<T>({2, 3, 3, 0, a.data(), b.data(), y.data()}, {.threads = 2});
+  EXPECT_EQ(y, (std::vector<T>{1, 0, 1, 0, 0, 0}));
+}
+
 }  // namespace
 }  // namespace metatape::kernels

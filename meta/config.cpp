@@ -1,0 +1,251 @@
+#include "meta/config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+#include "meta/nearest_name.h"
+
+namespace metatape {
+namespace {
+
+using nlohmann::json;
+
+struct Field {
+  std::string name, meaning, values;
+  std::function<json(const Config&)> get;
+  std::function<void(Config&, const json&)> set;
+};
+
+[[noreturn]] void refuse(const Field& f, const json& found) {
+  fail(ErrorKind::usage, f.name, "{} is not possible; expected {} ({})", found.dump(), f.values,
+       f.meaning);
+}
+
+/// `at` finds the member in a Config: it is called for reading and for writing.
+template <class At>
+Field integer(const char* name, const char* meaning, std::int64_t low, std::int64_t high, At at) {
+  const bool open = high == std::numeric_limits<std::int64_t>::max();
+  Field f{name,
+          meaning,
+          open ? fmt::format("an integer >= {}", low) : fmt::format("an integer {}..{}", low, high),
+          [at](const Config& c) { return json(at(const_cast<Config&>(c))); },
+          {}};
+  f.set = [f, at, low, high](Config& c, const json& value) {
+    if (!value.is_number_integer() || value.is_number_unsigned()
+            ? !value.is_number_unsigned() || value.get<std::uint64_t>() > std::uint64_t(high) ||
+                  std::int64_t(value.get<std::uint64_t>()) < low
+            : value.get<std::int64_t>() < low || value.get<std::int64_t>() > high)
+      refuse(f, value);
+    at(c) = value.get<std::int64_t>();
+  };
+  return f;
+}
+
+template <class At>
+Field number(const char* name, const char* meaning, double low, At at) {
+  Field f{name,
+          meaning,
+          fmt::format("a number >= {}", low),
+          [at](const Config& c) { return json(at(const_cast<Config&>(c))); },
+          {}};
+  f.set = [f, at, low](Config& c, const json& value) {
+    if (!value.is_number() || !std::isfinite(value.get<double>()) || value.get<double>() < low)
+      refuse(f, value);
+    at(c) = value.get<double>();
+  };
+  return f;
+}
+
+template <class At>
+Field boolean(const char* name, const char* meaning, At at) {
+  Field f{name,
+          meaning,
+          "true or false",
+          [at](const Config& c) { return json(at(const_cast<Config&>(c))); },
+          {}};
+  f.set = [f, at](Config& c, const json& value) {
+    if (!value.is_boolean()) refuse(f, value);
+    at(c) = value.get<bool>();
+  };
+  return f;
+}
+
+template <class At>
+Field choice(const char* name, const char* meaning, std::vector<std::string> choices, At at) {
+  Field f{
+      name,
+      meaning,
+      choices.empty() ? std::string("a name") : fmt::format("one of {}", fmt::join(choices, ", ")),
+      [at](const Config& c) { return json(at(const_cast<Config&>(c))); },
+      {}};
+  f.set = [f, at, choices](Config& c, const json& value) {
+    if (!value.is_string() ||
+        (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end()))
+      refuse(f, value);
+    at(c) = value.get<std::string>();
+  };
+  return f;
+}
+
+constexpr std::int64_t kOpen = std::numeric_limits<std::int64_t>::max();
+#define MT_AT(member) \
+  [](Config & c) -> auto& { return c.member; }
+
+const std::vector<Field>& schema() {
+  static const std::vector<Field> fields = {
+      choice("task.kind", "what a task is", {"images", "glyphs", "sinusoid"}, MT_AT(task.kind)),
+      integer("task.ways", "classes of a task (N)", 1, 10000, MT_AT(task.ways)),
+      integer("task.shots", "support examples per class (K); points of a sinusoid", 1, 10000,
+              MT_AT(task.shots)),
+      integer("task.queries", "query examples per class in training", 1, 10000,
+              MT_AT(task.queries)),
+      choice("data.split", "split scheme of the data set; empty: its first", {}, MT_AT(data.split)),
+      choice(
+          "data.rotations",
+          "rotation by multiples of 90 degrees: a random one per class and task, or four classes "
+          "of each",
+          {"none", "per_task", "as_classes"}, MT_AT(data.rotations)),
+      integer("data.height", "image height that plan assumes without a data set", 1, 16384,
+              MT_AT(data.height)),
+      integer("data.width", "image width that plan assumes without a data set", 1, 16384,
+              MT_AT(data.width)),
+      integer("data.channels", "image channels that plan assumes without a data set", 1, 3,
+              MT_AT(data.channels)),
+      choice("model.name", "network", {"conv4", "mlp"}, MT_AT(model.name)),
+      integer("model.width", "filters per convolution, units per hidden layer", 1, 65536,
+              MT_AT(model.width)),
+      choice("model.pool", "conv4: stride-2 convolutions and a final mean, or 2x2 max-pooling",
+             {"stride", "max"}, MT_AT(model.pool)),
+      number("model.batch_norm_epsilon", "added to the variance", 0,
+             MT_AT(model.batch_norm_epsilon)),
+      number("model.init_deviation",
+             "mlp: deviation of truncated normal weights; 0: Glorot uniform", 0,
+             MT_AT(model.init_deviation)),
+      number("model.head_deviation", "conv4: deviation of normal head weights; 0: Glorot uniform",
+             0, MT_AT(model.head_deviation)),
+      integer("inner.steps", "inner steps in training", 0, 10000, MT_AT(inner.steps)),
+      integer("inner.test_steps", "inner steps in evaluation", 0, 10000, MT_AT(inner.test_steps)),
+      number("inner.lr", "inner step size, for mean losses", 0, MT_AT(inner.lr)),
+      choice("inner.adapt", "parameters that the inner loop changes", {"all", "head", "body"},
+             MT_AT(inner.adapt)),
+      choice("inner.order", "exact: differentiate through the inner gradients; first: not",
+             {"exact", "first"}, MT_AT(inner.order)),
+      boolean("inner.recompute",
+              "compute each inner step again in the reverse sweep: memory grows by parameters only",
+              MT_AT(inner.recompute)),
+      choice("outer.optimizer", "optimiser of the meta-parameters", {"adam", "sgd"},
+             MT_AT(outer.optimizer)),
+      number("outer.lr", "outer step size", 0, MT_AT(outer.lr)),
+      number("outer.momentum", "sgd: momentum", 0, MT_AT(outer.momentum)),
+      integer("outer.tasks", "tasks per meta-step", 1, 65536, MT_AT(outer.tasks)),
+      choice("outer.combine", "how task gradients become one", {"mean"}, MT_AT(outer.combine)),
+      integer("train.iterations", "meta-steps", 0, std::int64_t(1) << 31, MT_AT(train.iterations)),
+      choice("train.precision", "arithmetic", {"fp32", "fp64"}, MT_AT(train.precision)),
+      integer("train.max_memory", "MiB that values may take; 0: what the machine has", 0, kOpen,
+              MT_AT(train.max_memory)),
+      integer("train.log_every", "meta-steps per line of metrics", 1, kOpen,
+              MT_AT(train.log_every)),
+      integer("train.checkpoint_every", "meta-steps between checkpoints", 1, kOpen,
+              MT_AT(train.checkpoint_every)),
+      integer("train.validate_every", "meta-steps between evaluations on 'validation'; 0: never", 0,
+              kOpen, MT_AT(train.validate_every)),
+      integer("eval.tasks", "tasks of an evaluation", 1, 10000000, MT_AT(eval.tasks)),
+      choice("eval.protocol",
+             "transductive: batch norm sees all queries of a task at once, as in training",
+             {"transductive"}, MT_AT(eval.protocol)),
+      integer("eval.queries", "query examples per class in evaluation; 0: as in training", 0, 10000,
+              MT_AT(eval.queries)),
+      integer("seed", "seed of parameters and episodes", 0, kOpen, MT_AT(seed)),
+  };
+  return fields;
+}
+#undef MT_AT
+
+const Field& field(const std::string& key) {
+  std::vector<std::string> names;
+  for (const Field& f : schema()) {
+    if (f.name == key) return f;
+    names.push_back(f.name);
+  }
+  fail(ErrorKind::usage, key,
+       "there is no such setting; did you mean {}? (metatape settings lists all)",
+       nearest_name(key, names));
+}
+
+void apply_nested(Config& config, const json& value, const std::string& prefix) {
+  for (const auto& [name, inner] : value.items()) {
+    const std::string key = prefix.empty() ? name : prefix + "." + name;
+    if (inner.is_object())
+      apply_nested(config, inner, key);
+    else
+      set_config(config, key, inner);
+  }
+}
+
+}  // namespace
+
+std::vector<ConfigKey> config_keys() {
+  std::vector<ConfigKey> keys;
+  for (const Field& f : schema()) keys.push_back({f.name, f.meaning, f.values});
+  return keys;
+}
+
+void set_config(Config& config, const std::string& key, const json& value) {
+  field(key).set(config, value);
+}
+
+void set_config(Config& config, std::string_view assignment) {
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    fail(ErrorKind::usage, std::string(assignment), "expected key=value, for example inner.lr=0.4");
+  const std::string key(assignment.substr(0, equals)), text(assignment.substr(equals + 1));
+  const Field& f = field(key);
+  json value = json::parse(text, nullptr, false);
+  if (value.is_discarded() || f.get(config).is_string()) value = text;
+  f.set(config, value);
+}
+
+json to_json(const Config& config) {
+  json nested = json::object();
+  for (const Field& f : schema()) {
+    json::json_pointer place;
+    std::size_t start = 0;
+    for (std::size_t dot; (dot = f.name.find('.', start)) != std::string::npos; start = dot + 1)
+      place /= f.name.substr(start, dot - start);
+    nested[place / f.name.substr(start)] = f.get(config);
+  }
+  return nested;
+}
+
+void apply_json(Config& config, const json& nested, const std::string& subject) {
+  if (!nested.is_object())
+    fail(ErrorKind::usage, subject,
+         "settings are {}, expected an object such as {{\"inner\": "
+         "{{\"lr\": 0.4}}}}",
+         nested.type_name());
+  apply_nested(config, nested, "");
+}
+
+void check_config(const Config& c) {
+  if (c.task.kind == "sinusoid" && c.model.name != "mlp")
+    fail(ErrorKind::usage, "model.name",
+         "sinusoid tasks have one number as input, {} needs images; "
+         "use model.name=mlp",
+         c.model.name);
+  if (c.task.kind != "sinusoid" && c.task.ways < 2)
+    fail(ErrorKind::usage, "task.ways",
+         "a classification task needs two classes at least, found {}", c.task.ways);
+  if (c.task.kind == "sinusoid" && c.task.ways != 1)
+    fail(ErrorKind::usage, "task.ways", "a sinusoid task has no classes; expected 1, found {}",
+         c.task.ways);
+  if (c.inner.recompute && c.inner.order == "first")
+    fail(ErrorKind::usage, "inner.recompute",
+         "a first-order method keeps nothing of the inner steps: "
+         "there is nothing to recompute; drop it or use inner.order=exact");
+}
+
+}  // namespace metatape

@@ -1,0 +1,78 @@
+#include "meta/evaluation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace metatape {
+
+Interval interval95(const std::vector<double>& values) {
+  const double n = double(values.size());
+  double sum = 0, squares = 0;
+  for (double v : values) sum += v;
+  const double mean = sum / n;
+  for (double v : values) squares += (v - mean) * (v - mean);
+  return {mean, values.size() < 2 ? 0 : 1.96 * std::sqrt(squares / (n - 1) / n)};
+}
+
+Evaluation evaluate(const Config& config, const Model& model, const EpisodeSource& source,
+                    StateStore& store, std::int64_t tasks, int threads) {
+  const std::int64_t at_once = std::min(config.outer.tasks, tasks);
+  const RecordedProgram recorded =
+      record_evaluation(config, model, source.layout(), at_once, threads);
+  check_memory(memory_need(recorded.program), config);
+  CpuExecutor executor(recorded.program, store);
+
+  const std::size_t points = std::size_t(config.inner.test_steps) + 1;
+  std::vector<std::vector<double>> values(2 * points);  // losses by step, then scores by step
+  EpisodeBatch batch;
+  for (std::int64_t first = 0; first < tasks; first += at_once) {
+    // The last chunk runs whole and its surplus is dropped: tasks do not see each other.
+    source.draw(0, std::uint32_t(first), std::uint32_t(at_once), batch);
+    feed_episodes(executor, batch);
+    executor.run();
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      const Tensor fetched = executor.fetch(k);
+      for (std::int64_t t = 0; t < std::min(at_once, tasks - first); ++t)
+        values[k].push_back(fetched.at(t));
+    }
+  }
+
+  Evaluation result{.kind = source.layout().kind, .tasks = tasks};
+  result.loss = interval95(values[points - 1]);
+  result.score = interval95(values[2 * points - 1]);
+  for (std::size_t k = 0; k < points; ++k) {
+    result.loss_by_step.push_back(interval95(values[k]).mean);
+    result.score_by_step.push_back(interval95(values[points + k]).mean);
+  }
+  if (!std::isfinite(result.loss.mean))
+    fail(ErrorKind::numerical, "eval", "the loss after adaptation is {}: {}", result.loss.mean,
+         executor.find_nonfinite());
+  result.episodes_hash = episodes_digest(source, std::uint32_t(tasks));
+  return result;
+}
+
+nlohmann::json to_json(const Evaluation& e, const Config& config, const std::string& split) {
+  nlohmann::json j{{"tasks", e.tasks},
+                   {"shots", config.task.shots},
+                   {"queries", config.eval.queries ? config.eval.queries : config.task.queries},
+                   {"split", split},
+                   {"inner_steps", config.inner.test_steps},
+                   {"precision", config.train.precision},
+                   {"loss", e.loss.mean},
+                   {"loss_ci95", e.loss.ci95},
+                   {"loss_by_step", e.loss_by_step},
+                   {"episodes_hash", e.episodes_hash}};
+  if (e.kind == TaskKind::classification) {
+    j["ways"] = config.task.ways;
+    j["accuracy"] = 100 * e.score.mean;
+    j["ci95"] = 100 * e.score.ci95;
+    j["protocol"] = config.eval.protocol;
+    for (double s : e.score_by_step) j["accuracy_by_step"].push_back(100 * s);
+  } else {
+    j["protocol"] = "regression";
+  }
+  return j;
+}
+
+}  // namespace metatape

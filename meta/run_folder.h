@@ -1,0 +1,56 @@
+#pragma once
+
+// A run on disk: config.json (resolved), metrics.jsonl, checkpoint-*.safetensors, result.json.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "engine/io/checkpoint.h"
+#include "meta/config.h"
+
+namespace metatape {
+
+class RunFolder {
+ public:
+  /// A new run. Errors: usage, if the folder holds a run already (nothing is overwritten); io.
+  static RunFolder create(const std::filesystem::path&, const Config&,
+                          const nlohmann::json& provenance);
+  /// A run that exists. Errors: io, if there is no readable config.json.
+  static RunFolder open(const std::filesystem::path&);
+  static bool exists(const std::filesystem::path&);
+
+  const std::filesystem::path& path() const { return path_; }
+  const Config& config() const { return config_; }
+  /// Recipe and data set the run was started with.
+  const nlohmann::json& provenance() const;
+
+  /// Replaces config.json: a resumed run may be given more iterations.
+  void set_config(const Config&);
+
+  /// Latest checkpoint, or nothing.
+  std::optional<std::filesystem::path> latest_checkpoint() const;
+  /// Saves and then drops all but the last two.
+  std::filesystem::path save(std::int64_t iteration, const Checkpoint&, std::span<const Parameter>);
+
+  /// One line of metrics.jsonl.
+  void append_metrics(const nlohmann::json& line);
+  std::int64_t metrics_bytes() const;
+  /// Forgets lines written after a checkpoint that is being resumed.
+  void truncate_metrics(std::int64_t bytes);
+
+  void write_result(const nlohmann::json&);
+
+ private:
+  RunFolder(std::filesystem::path path, Config config);
+  void write_config() const;
+
+  std::filesystem::path path_;
+  Config config_;
+  std::shared_ptr<nlohmann::json> provenance_;
+};
+
+}  // namespace metatape

@@ -1,0 +1,191 @@
+#include "meta/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "engine/io/strict_json.h"
+#include "engine/optim/optimizer.h"
+#include "meta/evaluation.h"
+#include "meta/progress.h"
+
+namespace metatape {
+namespace {
+
+using nlohmann::json;
+
+/// Means over the iterations since the last line of metrics. Part of a checkpoint, so that a run
+/// resumed between two lines writes the same next line.
+struct Window {
+  std::int64_t count = 0;
+  double loss = 0, score = 0;
+
+  void add(double l, double s) {
+    ++count;
+    loss += l;
+    score += s;
+  }
+  double mean_loss() const { return count ? loss / double(count) : 0; }
+  double mean_score() const { return count ? score / double(count) : 0; }
+};
+
+class Training {
+ public:
+  Training(const Workload& w, StateStore store, RunFolder& folder, const TrainOptions& options)
+      : w_(w),
+        config_(w.config),
+        folder_(folder),
+        options_(options),
+        store_(std::move(store)),
+        classification_(w.training->layout().kind == TaskKind::classification),
+        recorded_(record_training(config_, w.model, w.training->layout(), options.threads)) {
+    check_memory(memory_need(recorded_.program), config_);
+    if (options.resume) restore();
+    Tensor lr({}, precision_of(config_));
+    lr.set_at(0, config_.outer.lr);
+    store_[kLearningRateState] = lr;
+  }
+
+  TrainResult run() {
+    const auto began = std::chrono::steady_clock::now();
+    CpuExecutor executor(recorded_.program, store_);
+    Progress progress(iteration_, config_.train.iterations);
+    EpisodeBatch batch;
+    while (iteration_ < config_.train.iterations && !stop_asked()) {
+      w_.training->draw(std::uint32_t(iteration_), 0, std::uint32_t(config_.outer.tasks), batch);
+      feed_episodes(executor, batch);
+      executor.run();
+      const double loss = executor.fetch(0).at(0), score = executor.fetch(1).at(0);
+      if (!std::isfinite(loss)) give_up(executor, loss);
+      executor.commit();
+      ++iteration_;
+      window_.add(loss, score);
+      progress.update(iteration_, describe(window_.mean_loss(), window_.mean_score()));
+      after_iteration(progress);
+    }
+    progress.finish();
+    return finish(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+  }
+
+ private:
+  bool stop_asked() const { return options_.stop && *options_.stop; }
+
+  std::string describe(double loss, double score) const {
+    return classification_ ? fmt::format("loss {:.4f}  accuracy {:.2f} %", loss, 100 * score)
+                           : fmt::format("loss {:.4f}", loss);
+  }
+
+  void after_iteration(Progress& progress) {
+    if (iteration_ % config_.train.log_every == 0) {
+      json line{{"iteration", iteration_}, {"loss", window_.mean_loss()}};
+      if (classification_) line["accuracy"] = 100 * window_.mean_score();
+      folder_.append_metrics(line);
+      last_window_ = std::exchange(window_, {});
+    }
+    const std::int64_t every = config_.train.validate_every;
+    if (every && w_.validation && iteration_ % every == 0) validate(progress);
+    if (iteration_ % config_.train.checkpoint_every == 0) save();
+  }
+
+  void validate(Progress& progress) {
+    const Evaluation e =
+        evaluate(config_, w_.model, *w_.validation, store_, config_.eval.tasks, options_.threads);
+    json line = to_json(e, config_, "validation");
+    line["iteration"] = iteration_;
+    folder_.append_metrics(line);
+    progress.note(
+        fmt::format("validation at {}: {}", iteration_, describe(e.loss.mean, e.score.mean)));
+  }
+
+  void save() {
+    checkpoint_ =
+        folder_.save(iteration_,
+                     {.state = store_,
+                      .metadata = {{"format", "metatape-checkpoint-1"},
+                                   {"iteration", std::to_string(iteration_)},
+                                   {"metrics_bytes", std::to_string(folder_.metrics_bytes())},
+                                   {"window", json{{"count", window_.count},
+                                                   {"loss", window_.loss},
+                                                   {"score", window_.score},
+                                                   {"last_count", last_window_.count},
+                                                   {"last_loss", last_window_.loss},
+                                                   {"last_score", last_window_.score}}
+                                                  .dump()},
+                                   {"settings", to_json(config_).dump()}}},
+                     w_.model.parameters);
+    saved_iteration_ = iteration_;
+  }
+
+  void restore() {
+    const auto latest = folder_.latest_checkpoint();
+    if (!latest) {  // stopped before its first checkpoint: the beginning is the state
+      folder_.truncate_metrics(0);
+      return;
+    }
+    Checkpoint checkpoint = load_checkpoint(*latest, w_.model.parameters);
+    const std::string subject = latest->string();
+    for (const char* key : {"iteration", "metrics_bytes", "window"})
+      if (!checkpoint.metadata.contains(key))
+        fail(ErrorKind::io, subject, "its metadata lacks \"{}\": not a checkpoint of a run", key);
+    const json position = parse_strict_json(
+        fmt::format("{{\"iteration\": {}, \"bytes\": {}, \"window\": {}}}",
+                    checkpoint.metadata["iteration"], checkpoint.metadata["metrics_bytes"],
+                    checkpoint.metadata["window"]),
+        subject);
+    constexpr std::int64_t kMost = std::int64_t(1) << 62;
+    iteration_ = json_integer(position, "iteration", 0, kMost, subject);
+    folder_.truncate_metrics(json_integer(position, "bytes", 0, kMost, subject));
+    const json& window = position.at("window");
+    window_ = {json_integer(window, "count", 0, kMost, subject), window.value("loss", 0.0),
+               window.value("score", 0.0)};
+    last_window_ = {json_integer(window, "last_count", 0, kMost, subject),
+                    window.value("last_loss", 0.0), window.value("last_score", 0.0)};
+    store_ = std::move(checkpoint.state);
+    checkpoint_ = *latest;
+    saved_iteration_ = iteration_;
+  }
+
+  /// The state is still that of the last good iteration: it is saved before the run ends.
+  [[noreturn]] void give_up(CpuExecutor& executor, double loss) {
+    const std::string first = executor.find_nonfinite();
+    save();
+    fail(
+        ErrorKind::numerical, "train",
+        "the loss of iteration {} is {}; first not finite: {}. The state before it is saved in {}; "
+        "try a smaller inner.lr or outer.lr",
+        iteration_ + 1, loss, first.empty() ? "the loss itself" : first, checkpoint_.string());
+  }
+
+  TrainResult finish(double seconds) {
+    if (saved_iteration_ != iteration_) save();
+    const Window& window = window_.count ? window_ : last_window_;
+    return {.iterations = iteration_,
+            .seconds = seconds,
+            .loss = window.mean_loss(),
+            .score = window.mean_score(),
+            .stopped = iteration_ < config_.train.iterations,
+            .checkpoint = checkpoint_,
+            .state_hash = state_digest(store_)};
+  }
+
+  const Workload& w_;
+  const Config& config_;
+  RunFolder& folder_;
+  const TrainOptions& options_;
+  StateStore store_;
+  bool classification_;
+  RecordedProgram recorded_;
+  std::int64_t iteration_ = 0, saved_iteration_ = -1;
+  Window window_, last_window_;
+  std::filesystem::path checkpoint_;
+};
+
+}  // namespace
+
+TrainResult train(const Workload& workload, StateStore initial, RunFolder& folder,
+                  const TrainOptions& options) {
+  return Training(workload, std::move(initial), folder, options).run();
+}
+
+}  // namespace metatape

@@ -1,0 +1,162 @@
+#include "meta/workload.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+
+#include "engine/ops.h"
+#include "engine/optim/optimizer.h"
+
+namespace metatape {
+namespace {
+
+/// Declares the four inputs of a batch of tasks.
+EpisodeVars declare_episodes(Tape& tape, const EpisodeLayout& layout, std::int64_t tasks,
+                             DType dtype) {
+  auto examples = [&](const char* name, const std::vector<std::int64_t>& extents) {
+    return tape.input(name, Shape(tasks, extents), dtype);
+  };
+  auto targets = [&](const char* name, const std::vector<std::int64_t>& extents) {
+    return layout.kind == TaskKind::classification
+               ? tape.input(name, Shape{extents[0]}.with_tasks(tasks), DType::i32)
+               : tape.input(name, Shape{extents[0], layout.ways}.with_tasks(tasks), dtype);
+  };
+  return {examples("support_x", layout.support_x), targets("support_y", layout.support_x),
+          examples("query_x", layout.query_x), targets("query_y", layout.query_x)};
+}
+
+std::unique_ptr<Optimizer> optimizer_of(const Config& config) {
+  if (config.outer.optimizer == "sgd") return make_sgd({.momentum = config.outer.momentum});
+  return make_adam();
+}
+
+template <class From, class To>
+void convert(std::span<const From> values, std::span<std::byte> bytes) {
+  auto* to = reinterpret_cast<To*>(bytes.data());
+  std::copy(values.begin(), values.end(), to);
+}
+
+template <class T>
+void feed(CpuExecutor& executor, const char* name, const std::vector<T>& values) {
+  if (!executor.has_input(name)) return;
+  Tensor& input = executor.input(name);
+  if (std::int64_t(values.size()) != input.elements())
+    fail(ErrorKind::internal, name, "{} values for {}", values.size(), input.shape().str());
+  if (input.dtype() == DType::f64)
+    convert<T, double>(values, input.bytes());
+  else if (input.dtype() == DType::f32)
+    convert<T, float>(values, input.bytes());
+  else
+    convert<T, std::int32_t>(values, input.bytes());
+}
+
+std::size_t available_memory() {
+  std::ifstream info("/proc/meminfo");
+  std::string key;
+  for (std::size_t kib; info >> key >> kib; info.ignore(64, '\n'))
+    if (key == "MemAvailable:") return kib << 10;
+  return std::size_t(sysconf(_SC_AVPHYS_PAGES)) * std::size_t(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+DType precision_of(const Config& config) {
+  return config.train.precision == "fp64" ? DType::f64 : DType::f32;
+}
+
+Adaptation adaptation_of(const Config& config, std::int64_t steps) {
+  using A = Adaptation;
+  const std::string& which = config.inner.adapt;
+  return {.adapted = which == "head"   ? A::Adapted::head
+                     : which == "body" ? A::Adapted::body
+                                       : A::Adapted::all,
+          .order = config.inner.order == "first" ? A::Order::first : A::Order::exact,
+          .steps = steps,
+          .lr = config.inner.lr,
+          .recompute = config.inner.recompute};
+}
+
+Objective objective_of(TaskKind kind) {
+  return kind == TaskKind::classification ? classification_objective() : regression_objective();
+}
+
+RecordedProgram record_training(const Config& config, const Model& model,
+                                const EpisodeLayout& layout, int threads) {
+  auto tape = std::make_unique<Tape>();
+  const DType dtype = precision_of(config);
+  const ParamSet theta = declare_parameters(*tape, model.parameters, dtype);
+  const EpisodeVars episodes = declare_episodes(*tape, layout, config.outer.tasks, dtype);
+  const MetaStep step = record_meta_step(model, theta, episodes, objective_of(layout.kind),
+                                         adaptation_of(config, config.inner.steps));
+  const Scope scope(*tape, "outer");
+  const std::vector<Update> updates =
+      optimizer_of(config)->step(theta, combine_mean(step.task_gradient));
+  Program program = compile(*tape, {.fetch = {mean_tasks(step.loss), mean_tasks(step.score)},
+                                    .update = updates,
+                                    .threads = threads});
+  return {std::move(tape), std::move(program)};
+}
+
+RecordedProgram record_evaluation(const Config& config, const Model& model,
+                                  const EpisodeLayout& layout, std::int64_t tasks, int threads) {
+  auto tape = std::make_unique<Tape>();
+  const DType dtype = precision_of(config);
+  const ParamSet theta = declare_parameters(*tape, model.parameters, dtype);
+  const EpisodeVars episodes = declare_episodes(*tape, layout, tasks, dtype);
+  AdaptationCurve curve = record_adaptation_curve(model, theta, episodes, objective_of(layout.kind),
+                                                  adaptation_of(config, config.inner.test_steps));
+  std::vector<Var> fetch = std::move(curve.loss);
+  fetch.insert(fetch.end(), curve.score.begin(), curve.score.end());
+  Program program = compile(*tape, {.fetch = fetch, .update = {}, .threads = threads});
+  return {std::move(tape), std::move(program)};
+}
+
+RecordedProgram record_gradients(const Config& config, const Model& model,
+                                 const EpisodeLayout& layout, int threads) {
+  auto tape = std::make_unique<Tape>();
+  const DType dtype = precision_of(config);
+  const ParamSet theta = declare_parameters(*tape, model.parameters, dtype);
+  const EpisodeVars episodes = declare_episodes(*tape, layout, config.outer.tasks, dtype);
+  const MetaStep step = record_meta_step(model, theta, episodes, objective_of(layout.kind),
+                                         adaptation_of(config, config.inner.steps));
+  std::vector<Var> fetch{step.loss};
+  for (const Var& v : combine_mean(step.task_gradient).values()) fetch.push_back(v);
+  for (const Var& v : step.task_gradient.values()) fetch.push_back(v);
+  Program program = compile(*tape, {.fetch = fetch, .update = {}, .threads = threads});
+  return {std::move(tape), std::move(program)};
+}
+
+void feed_episodes(CpuExecutor& executor, const EpisodeBatch& batch) {
+  feed(executor, "support_x", batch.support_x);
+  feed(executor, "query_x", batch.query_x);
+  if (batch.support_target.empty() && batch.query_target.empty()) {
+    feed(executor, "support_y", batch.support_y);
+    feed(executor, "query_y", batch.query_y);
+  } else {
+    feed(executor, "support_y", batch.support_target);
+    feed(executor, "query_y", batch.query_target);
+  }
+}
+
+MemoryNeed memory_need(const Program& program) {
+  return {program.plan.arena_bytes, program.plan.resident_bytes, program.plan.live_bound_bytes};
+}
+
+void check_memory(const MemoryNeed& need, const Config& config) {
+  const std::size_t limit =
+      config.train.max_memory ? std::size_t(config.train.max_memory) << 20 : available_memory();
+  const std::size_t wanted = need.arena_bytes + need.resident_bytes;
+  if (wanted <= limit) return;
+  fail(ErrorKind::memory, "memory",
+       "this program needs {} MiB ({} tasks at once, {} inner steps), {} is {} MiB; use "
+       "outer.tasks={} or fewer{}",
+       wanted >> 20, config.outer.tasks, config.inner.steps,
+       config.train.max_memory ? "train.max_memory" : "what the machine has free", limit >> 20,
+       std::max<std::int64_t>(
+           1, std::int64_t(double(config.outer.tasks) * double(limit) / double(wanted))),
+       config.inner.recompute || config.inner.order == "first" ? "" : ", or inner.recompute=true");
+}
+
+}  // namespace metatape

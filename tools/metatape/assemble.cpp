@@ -1,0 +1,86 @@
+#include "tools/metatape/assemble.h"
+
+#include "meta/data/glyphs.h"
+#include "meta/data/image_episodes.h"
+#include "meta/data/sinusoid_episodes.h"
+#include "models/conv4.h"
+#include "models/mlp.h"
+
+namespace metatape {
+namespace {
+
+kernels::RandomPurpose purpose_of(const std::string& part) {
+  if (part == "train") return kernels::RandomPurpose::training_episodes;
+  if (part == "validation" || part == "val") return kernels::RandomPurpose::validation_episodes;
+  return kernels::RandomPurpose::test_episodes;
+}
+
+Rotations rotations_of(const Config& c) {
+  if (c.data.rotations == "per_task") return Rotations::per_task;
+  if (c.data.rotations == "as_classes") return Rotations::as_classes;
+  return Rotations::none;
+}
+
+}  // namespace
+
+DataSet open_data(const Config& config, const std::string& path) {
+  if (config.task.kind == "sinusoid") {
+    if (!path.empty())
+      fail(ErrorKind::usage, "--data",
+           "sinusoid tasks are drawn, they read no file; drop --data {}", path);
+    return {};
+  }
+  if (!path.empty()) return {std::make_shared<PackedSet>(PackedSet::open(path)), path};
+  if (config.task.kind == "glyphs") return {std::make_shared<PackedSet>(draw_glyphs()), ""};
+  fail(ErrorKind::usage, "--data",
+       "this recipe needs images: pack them once (metatape pack omniglot --in "
+       "images_background.zip --in images_evaluation.zip --out omniglot.mtd) and give --data FILE");
+}
+
+std::shared_ptr<const EpisodeSource> make_episodes(const Config& c, const DataSet& data,
+                                                   const std::string& part, std::uint64_t seed) {
+  const std::int64_t queries = part != "train" && c.eval.queries ? c.eval.queries : c.task.queries;
+  if (c.task.kind == "sinusoid")
+    return std::make_shared<SinusoidEpisodes>(SinusoidEpisodesOptions{
+        .shots = c.task.shots, .queries = queries, .seed = seed, .purpose = purpose_of(part)});
+  return std::make_shared<ImageEpisodes>(data.images,
+                                         ImageEpisodesOptions{.scheme = c.data.split,
+                                                              .part = part,
+                                                              .ways = c.task.ways,
+                                                              .shots = c.task.shots,
+                                                              .queries = queries,
+                                                              .rotations = rotations_of(c),
+                                                              .seed = seed,
+                                                              .purpose = purpose_of(part)});
+}
+
+Model make_model(const Config& c, const DataSet& data) {
+  if (c.task.kind == "sinusoid")
+    return make_mlp({.inputs = 1,
+                     .outputs = 1,
+                     .hidden = {c.model.width, c.model.width},
+                     .weight_deviation = c.model.init_deviation});
+  const PackedSet* images = data.images.get();
+  return make_conv4(
+      {.height = images ? images->height() : c.data.height,
+       .width = images ? images->width() : c.data.width,
+       .channels = images ? images->channels() : c.data.channels,
+       .classes = c.task.ways,
+       .filters = c.model.width,
+       .downsampling = c.model.pool == "max" ? Downsampling::max : Downsampling::stride,
+       .batch_norm_epsilon = c.model.batch_norm_epsilon,
+       .head_deviation = c.model.head_deviation});
+}
+
+Workload assemble(const Config& config, const DataSet& data) {
+  check_config(config);
+  const auto seed = std::uint64_t(config.seed);
+  return {.config = config,
+          .model = make_model(config, data),
+          .training = make_episodes(config, data, "train", seed),
+          .validation = config.train.validate_every
+                            ? make_episodes(config, data, "validation", seed)
+                            : nullptr};
+}
+
+}  // namespace metatape

@@ -1,0 +1,79 @@
+#pragma once
+
+// The subcommands as functions of plain arguments. main.cpp alone knows the command-line library.
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace metatape {
+
+struct Recipe;
+
+/// Standard output belongs to results, standard error to people. With --json the last line of
+/// standard output is one JSON object.
+class Output {
+ public:
+  bool json = false;
+
+  /// For people: one line on standard error.
+  void say(const std::string& line) const;
+  /// The result: with --json as JSON, else as the given text on standard output.
+  void result(const nlohmann::json& object, const std::string& text) const;
+};
+
+struct PackArguments {
+  std::vector<std::string> in;
+  std::string out, split, vinyals;
+  std::int64_t size = 0, channels = 3;  ///< size 0: the set's usual one
+};
+void pack_omniglot_command(const PackArguments&, const Output&);
+void pack_images_command(const PackArguments&, const Output&);
+void pack_glyphs_command(const PackArguments&, const Output&);
+
+/// What every command that runs a program takes.
+struct RunArguments {
+  std::string recipe = "glyphs-5w1s-maml", data, device = "cpu";
+  std::vector<std::string> set;
+  int threads = 0;  ///< 0: one per core
+
+  /// Recipe plus --set, checked. Errors: device, for a device this build does not have.
+  Recipe resolve() const;
+  int thread_count() const;
+};
+void require_device(const std::string& device);
+
+struct TrainArguments {
+  RunArguments run;
+  std::string out;
+  bool resume = false, recipe_given = false;
+};
+void train_command(const TrainArguments&, const Output&);
+
+struct EvalArguments {
+  std::string run, data, split = "test", device = "cpu";
+  std::vector<std::string> set;
+  std::int64_t tasks = 0, seed = -1;  ///< 0, -1: the run's
+  int threads = 0;
+};
+void eval_command(const EvalArguments&, const Output&);
+
+struct PlanArguments {
+  RunArguments run;
+  bool listing = false;
+};
+void plan_command(const PlanArguments&, const Output&);
+
+struct StepArguments {
+  RunArguments run;
+  std::string dump, dtype;
+};
+void step_command(const StepArguments&, const Output&);
+
+void info_command(const std::string& path, const Output&);
+void recipes_command(const Output&);
+void algorithms_command(const Output&);
+void settings_command(const Output&);
+
+}  // namespace metatape

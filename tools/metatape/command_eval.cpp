@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+#include "meta/evaluation.h"
+#include "meta/run_folder.h"
+#include "tools/metatape/assemble.h"
+#include "tools/metatape/command.h"
+
+namespace metatape {
+namespace {
+
+std::string text_of(const nlohmann::json& j) {
+  if (!j.contains("accuracy"))
+    return fmt::format("error {:.4f} +- {:.4f} ({} tasks, {} points, {} inner steps, {})",
+                       j["loss"].get<double>(), j["loss_ci95"].get<double>(), j["tasks"].get<int>(),
+                       j["shots"].get<int>(), j["inner_steps"].get<int>(),
+                       j["precision"].get<std::string>());
+  return fmt::format(
+      "accuracy {:.2f} +- {:.2f} % ({} {} tasks, {}-way {}-shot, {} queries per class, {} inner "
+      "steps, {} batch norm, {})",
+      j["accuracy"].get<double>(), j["ci95"].get<double>(), j["tasks"].get<int>(),
+      j["split"].get<std::string>(), j["ways"].get<int>(), j["shots"].get<int>(),
+      j["queries"].get<int>(), j["inner_steps"].get<int>(), j["protocol"].get<std::string>(),
+      j["precision"].get<std::string>());
+}
+
+}  // namespace
+
+void eval_command(const EvalArguments& a, const Output& output) {
+  require_device(a.device);
+  RunFolder folder = RunFolder::open(a.run);
+  Config config = folder.config();
+  for (const std::string& assignment : a.set) set_config(config, assignment);
+  check_config(config);
+  std::string data_path = a.data;
+  if (data_path.empty() && folder.provenance().contains("data"))
+    data_path = folder.provenance()["data"].value("path", "");
+  const DataSet data = open_data(config, data_path);
+  const Model model = make_model(config, data);
+  const std::uint64_t seed = std::uint64_t(a.seed >= 0 ? a.seed : config.seed);
+  const auto episodes = make_episodes(config, data, a.split, seed);
+
+  const auto file = folder.latest_checkpoint();
+  if (!file)
+    fail(ErrorKind::io, a.run,
+         "the run has no checkpoint yet; train it first (metatape train "
+         "--out {} --resume)",
+         a.run);
+  Checkpoint checkpoint = load_checkpoint(*file, model.parameters);
+  RunArguments threads;
+  threads.threads = a.threads;
+  const Evaluation e = evaluate(config, model, *episodes, checkpoint.state,
+                                a.tasks ? a.tasks : config.eval.tasks, threads.thread_count());
+  nlohmann::json result = to_json(e, config, a.split);
+  result["seed"] = seed;
+  result["run"] = a.run;
+  result["checkpoint"] = file->string();
+  if (data.images) result["data_sha256"] = data.images->digest();
+  output.result(result, text_of(result));
+}
+
+}  // namespace metatape

@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/dump.h"
+#include "meta/recipe.h"
+#include "tools/metatape/assemble.h"
+#include "tools/metatape/command.h"
+
+namespace metatape {
+namespace {
+
+/// Extents of an episode without any data: what the settings assume.
+EpisodeLayout assumed_layout(const Config& c) {
+  if (c.task.kind == "sinusoid")
+    return {TaskKind::regression, 1, {c.task.shots, 1}, {c.task.queries, 1}};
+  auto extents = [&](std::int64_t per_class) {
+    return std::vector<std::int64_t>{c.task.ways * per_class, c.data.height, c.data.width,
+                                     c.data.channels};
+  };
+  return {TaskKind::classification, c.task.ways, extents(c.task.shots), extents(c.task.queries)};
+}
+
+}  // namespace
+
+void plan_command(const PlanArguments& a, const Output& output) {
+  const RunArguments& o = a.run;
+  const Config config = o.resolve().config;
+  const bool read_data = !o.data.empty();
+  const DataSet data = read_data ? open_data(config, o.data) : DataSet{};
+  const Model model = make_model(config, data);
+  const EpisodeLayout layout =
+      read_data ? make_episodes(config, data, "train", 0)->layout() : assumed_layout(config);
+  const RecordedProgram recorded = record_training(config, model, layout, o.thread_count());
+  const Program& p = recorded.program;
+  const MemoryNeed need = memory_need(p);
+  const Cost cost = p.cost();
+  if (a.listing) output.say(dump(p));
+  const double mib = 1024.0 * 1024.0;
+  output.result(
+      {{"instructions", p.instruction_count()},
+       {"recorded", recorded.tape->size()},
+       {"flops", cost.flops},
+       {"bytes_moved", cost.bytes},
+       {"arena_bytes", need.arena_bytes},
+       {"resident_bytes", need.resident_bytes},
+       {"live_bound_bytes", need.live_bound_bytes},
+       {"parameters", model.parameter_count()},
+       {"threads", o.thread_count()},
+       {"device", o.device}},
+      fmt::format("one meta-step of {} ({} tasks, {} inner steps, {}):\n"
+                  "  {} instructions of {} recorded\n"
+                  "  {:.3f} GFLOP, {:.2f} GB read and written\n"
+                  "  arena {:.1f} MiB (no plan can be below {:.1f}), inputs and state {:.1f} MiB",
+                  o.recipe, config.outer.tasks, config.inner.steps, config.train.precision,
+                  p.instruction_count(), recorded.tape->size(), cost.flops / 1e9, cost.bytes / 1e9,
+                  double(need.arena_bytes) / mib, double(need.live_bound_bytes) / mib,
+                  double(need.resident_bytes) / mib));
+}
+
+}  // namespace metatape

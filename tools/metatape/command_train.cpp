@@ -1,0 +1,116 @@
+#include <fmt/format.h>
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+#include "meta/progress.h"
+#include "meta/recipe.h"
+#include "meta/trainer.h"
+#include "models/initialisation.h"
+#include "tools/metatape/assemble.h"
+#include "tools/metatape/command.h"
+
+namespace metatape {
+namespace {
+
+std::atomic<bool> stop_asked{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may only touch such");
+
+void ask_to_stop(int) { stop_asked = true; }
+
+nlohmann::json provenance_of(const TrainArguments& a, const DataSet& data) {
+  nlohmann::json j{{"recipe", a.run.recipe}, {"metatape", MT_VERSION}};
+  if (data.images)
+    j["data"] = {{"path", data.path.empty() ? "" : std::filesystem::absolute(data.path).string()},
+                 {"sha256", data.images->digest()}};
+  return j;
+}
+
+/// A resumed run keeps its settings; only how long and how often it writes may change.
+Config resumed_config(const RunFolder& folder, const TrainArguments& a) {
+  Config config = folder.config();
+  for (const std::string& assignment : a.run.set) {
+    const std::string key = assignment.substr(0, assignment.find('='));
+    Config changed = config;
+    set_config(changed, assignment);
+    const bool free = key == "train.iterations" || key == "train.log_every" ||
+                      key == "train.checkpoint_every" || key == "train.validate_every" ||
+                      key == "train.max_memory" || key.starts_with("eval.");
+    if (!free && to_json(changed) != to_json(config))
+      fail(ErrorKind::usage, key,
+           "a resumed run cannot change it: the result would be neither run; start a new one with "
+           "another --out");
+    config = changed;
+  }
+  return config;
+}
+
+void check_same_data(const RunFolder& folder, const DataSet& data) {
+  const nlohmann::json& before = folder.provenance();
+  if (!data.images || !before.contains("data")) return;
+  const std::string expected = before["data"].value("sha256", "");
+  if (expected != data.images->digest())
+    fail(ErrorKind::io, data.path, "its images have sha256 {}, the run was started with {}",
+         data.images->digest(), expected);
+}
+
+}  // namespace
+
+void train_command(const TrainArguments& a, const Output& output) {
+  const bool resuming = a.resume && RunFolder::exists(a.out);
+  std::optional<RunFolder> folder;
+  Config config;
+  std::string data_path = a.run.data;
+  if (resuming) {
+    require_device(a.run.device);
+    folder = RunFolder::open(a.out);
+    config = resumed_config(*folder, a);
+    const nlohmann::json& before = folder->provenance();
+    if (data_path.empty() && before.contains("data")) data_path = before["data"].value("path", "");
+    if (a.recipe_given && before.value("recipe", "") != a.run.recipe)
+      fail(ErrorKind::usage, "--recipe",
+           "{} was started with {}, found {}; drop --recipe to resume it", a.out,
+           before.value("recipe", ""), a.run.recipe);
+  } else {
+    config = a.run.resolve().config;
+  }
+  const DataSet data = open_data(config, data_path);
+  const Workload workload = assemble(config, data);
+  if (resuming) {
+    check_same_data(*folder, data);
+    folder->set_config(config);
+  } else {
+    folder = RunFolder::create(a.out, config, provenance_of(a, data));
+  }
+  output.say(fmt::format("{}: {} parameters, {} tasks of {} a step, {} threads -> {}",
+                         resuming ? "resuming" : a.run.recipe, workload.model.parameter_count(),
+                         config.outer.tasks, workload.training->name(), a.run.thread_count(),
+                         a.out));
+  StateStore store;
+  initialise(store, workload.model.parameters, precision_of(config), std::uint64_t(config.seed));
+  std::signal(SIGTERM, ask_to_stop);
+  std::signal(SIGINT, ask_to_stop);
+  const TrainResult r =
+      train(workload, std::move(store), *folder,
+            {.threads = a.run.thread_count(), .resume = resuming, .stop = &stop_asked});
+  if (r.stopped)
+    output.say(
+        fmt::format("stopped by a signal at iteration {}; saved. Continue: metatape train "
+                    "--out {} --resume",
+                    r.iterations, a.out));
+  nlohmann::json result{
+      {"iterations", r.iterations},          {"seconds", r.seconds},       {"loss", r.loss},
+      {"checkpoint", r.checkpoint.string()}, {"state_hash", r.state_hash}, {"stopped", r.stopped}};
+  std::string text =
+      fmt::format("{} iterations in {}, loss {:.4f}", r.iterations, clock_text(r.seconds), r.loss);
+  if (workload.training->layout().kind == TaskKind::classification) {
+    result["accuracy"] = 100 * r.score;
+    text += fmt::format(", training accuracy {:.2f} %", 100 * r.score);
+  }
+  folder->write_result({{"train", result}});
+  output.result(result, fmt::format("{}\ncheckpoint {}\nstate {}", text, r.checkpoint.string(),
+                                    r.state_hash));
+}
+
+}  // namespace metatape

@@ -1,0 +1,165 @@
+// metatape: pack, train, evaluate, plan and inspect. Exit codes: 0 done, 1 our fault, 2 wrong
+// usage, 3 bad input file, 4 numerical failure, 5 device failure, 6 out of memory.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <new>
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+#include "tools/metatape/command.h"
+
+namespace metatape {
+namespace {
+
+/// All arguments of all subcommands, filled by the parser.
+struct Arguments {
+  Output output;
+  PackArguments pack;
+  TrainArguments train;
+  EvalArguments eval;
+  PlanArguments plan;
+  StepArguments step;
+  std::string info;
+};
+
+CLI::App* add_command(CLI::App& parent, Arguments& a, const char* name, const char* about) {
+  CLI::App* command = parent.add_subcommand(name, about);
+  command->add_flag("--json", a.output.json, "print the result as JSON on the last line");
+  return command;
+}
+
+void add_run_options(CLI::App& app, RunArguments& a) {
+  app.add_option("--recipe", a.recipe, "name (metatape recipes) or JSON file")
+      ->capture_default_str();
+  app.add_option("--data", a.data, "packed data set (metatape pack)");
+  app.add_option("--set", a.set, "setting to change, key=value; may be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--device", a.device, "cpu or cuda")->capture_default_str();
+  app.add_option("--threads", a.threads, "0: one per core; results do not depend on it")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+void add_pack(CLI::App& app, Arguments& a) {
+  CLI::App* pack = app.add_subcommand("pack", "turn images into one checked, memory-mapped file");
+  pack->require_subcommand(1);
+  auto command = [&](const char* name, const char* about) {
+    CLI::App* c = add_command(*pack, a, name, about);
+    c->add_option("--out", a.pack.out, "file to write (.mtd)")->required();
+    return c;
+  };
+  CLI::App* omniglot = command("omniglot", "the two official Omniglot zips");
+  omniglot->add_option("--in", a.pack.in, "images_background.zip, images_evaluation.zip")
+      ->required();
+  omniglot->add_option("--vinyals", a.pack.vinyals,
+                       "folder with train.txt, val.txt, test.txt; adds the split 'vinyals'");
+  omniglot->add_option("--size", a.pack.size, "side of the images; default 28")
+      ->check(CLI::Range(1, 105));
+  omniglot->callback([&a] { pack_omniglot_command(a.pack, a.output); });
+
+  CLI::App* images = command("images", "a folder, zip or tar with one folder of images per class");
+  images->add_option("--in", a.pack.in, "folder or archive")->required()->expected(1);
+  images->add_option("--split", a.pack.split, "CSV with class,split");
+  images->add_option("--size", a.pack.size, "side of the images; default 84")
+      ->check(CLI::Range(1, 16384));
+  images->add_option("--channels", a.pack.channels, "3: RGB, 1: grey")->capture_default_str();
+  images->callback([&a] { pack_images_command(a.pack, a.output); });
+
+  CLI::App* glyphs = command("glyphs", "the drawn alphabet: needs no input");
+  glyphs->callback([&a] { pack_glyphs_command(a.pack, a.output); });
+}
+
+void add_train(CLI::App& app, Arguments& a) {
+  CLI::App* train = add_command(app, a, "train", "meta-train a model");
+  add_run_options(*train, a.train.run);
+  train->add_option("--out", a.train.out, "run folder")->required();
+  train->add_flag("--resume", a.train.resume,
+                  "continue the run in --out bit for bit; a new run if there is none");
+  train->callback([&a, train] {
+    a.train.recipe_given = train->count("--recipe") > 0;
+    train_command(a.train, a.output);
+  });
+}
+
+void add_eval(CLI::App& app, Arguments& a) {
+  CLI::App* eval = add_command(app, a, "eval", "adapt to new tasks and report the interval");
+  eval->add_option("--run", a.eval.run, "run folder")->required();
+  eval->add_option("--data", a.eval.data, "packed data set; default: the one of the training");
+  eval->add_option("--split", a.eval.split, "train, validation or test")->capture_default_str();
+  eval->add_option("--tasks", a.eval.tasks, "number of tasks; default: eval.tasks of the run")
+      ->check(CLI::Range(1, 10000000));
+  eval->add_option("--seed", a.eval.seed, "seed of the tasks; default: the run's")
+      ->check(CLI::NonNegativeNumber);
+  eval->add_option("--set", a.eval.set, "setting to change, key=value; may be repeated")
+      ->allow_extra_args(false);
+  eval->add_option("--device", a.eval.device, "cpu or cuda")->capture_default_str();
+  eval->add_option("--threads", a.eval.threads, "0: one per core")->check(CLI::Range(0, 1024));
+  eval->callback([&a] { eval_command(a.eval, a.output); });
+}
+
+void add_inspection(CLI::App& app, Arguments& a) {
+  CLI::App* plan = add_command(app, a, "plan", "instructions, FLOPs and memory; runs nothing");
+  add_run_options(*plan, a.plan.run);
+  plan->add_flag("--listing", a.plan.listing, "also print the program, one instruction a line");
+  plan->callback([&a] { plan_command(a.plan, a.output); });
+
+  CLI::App* step = add_command(
+      app, a, "step", "one meta-step with every input, loss and gradient, to compare with others");
+  add_run_options(*step, a.step.run);
+  step->add_option("--dump", a.step.dump, "safetensors file to write")->required();
+  step->add_option("--dtype", a.step.dtype, "f32 or f64; default: train.precision")
+      ->check(CLI::IsMember({"f32", "f64"}));
+  step->callback([&a] { step_command(a.step, a.output); });
+
+  CLI::App* info = add_command(app, a, "info", "what is in a data set, checkpoint or run folder");
+  info->add_option("file", a.info, "packed data set, .safetensors file or run folder")->required();
+  info->callback([&a] { info_command(a.info, a.output); });
+
+  add_command(app, a, "recipes", "what can be run, with the published numbers")->callback([&a] {
+    recipes_command(a.output);
+  });
+  add_command(app, a, "algorithms", "the methods, with equation and source")->callback([&a] {
+    algorithms_command(a.output);
+  });
+  add_command(app, a, "settings", "every key that recipes and --set know")->callback([&a] {
+    settings_command(a.output);
+  });
+}
+
+int report(const Output& output, const char* kind, int code, const std::string& message) {
+  fmt::print(stderr, "metatape: {} error: {}\n", kind, message);
+  if (output.json) output.result({{"error", message}, {"kind", kind}, {"exit_code", code}}, "");
+  return code;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("metatape: exact second-order meta-learning from the command line");
+  app.set_version_flag("--version", "metatape " MT_VERSION);
+  app.require_subcommand(1);
+  Arguments a;
+  add_pack(app, a);
+  add_train(app, a);
+  add_eval(app, a);
+  add_inspection(app, a);
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : exit_code(ErrorKind::usage);
+  } catch (const Error& e) {
+    return report(a.output, error_kind_name(e.kind), exit_code(e.kind), e.what());
+  } catch (const std::bad_alloc&) {
+    return report(a.output, "memory", exit_code(ErrorKind::memory),
+                  "the system refused memory; use fewer tasks at once (outer.tasks)");
+  } catch (const std::exception& e) {
+    return report(a.output, "internal", exit_code(ErrorKind::internal), e.what());
+  }
+}
+
+}  // namespace
+}  // namespace metatape
+
+int main(int argc, char** argv) { return metatape::run(argc, argv); }
