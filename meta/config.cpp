@@ -25,6 +25,13 @@ struct Field {
        f.meaning);
 }
 
+/// JSON keeps numbers above 2^63 - 1 as unsigned: they are integers, and too large.
+bool is_integer_in(const json& value, std::int64_t low, std::int64_t high) {
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t(high)) return false;
+  return value.is_number_integer() && value.get<std::int64_t>() >= low &&
+         value.get<std::int64_t>() <= high;
+}
+
 /// `at` finds the member in a Config: it is called for reading and for writing.
 template <class At>
 Field integer(const char* name, const char* meaning, std::int64_t low, std::int64_t high, At at) {
@@ -35,11 +42,7 @@ Field integer(const char* name, const char* meaning, std::int64_t low, std::int6
           [at](const Config& c) { return json(at(const_cast<Config&>(c))); },
           {}};
   f.set = [f, at, low, high](Config& c, const json& value) {
-    if (!value.is_number_integer() || value.is_number_unsigned()
-            ? !value.is_number_unsigned() || value.get<std::uint64_t>() > std::uint64_t(high) ||
-                  std::int64_t(value.get<std::uint64_t>()) < low
-            : value.get<std::int64_t>() < low || value.get<std::int64_t>() > high)
-      refuse(f, value);
+    if (!is_integer_in(value, low, high)) refuse(f, value);
     at(c) = value.get<std::int64_t>();
   };
   return f;

@@ -19,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using namespace nlohmann::literals;
 
 constexpr int kKeptCheckpoints = 2;
 
@@ -45,22 +46,20 @@ std::vector<fs::path> checkpoints(const fs::path& folder) {
 
 }  // namespace
 
-RunFolder::RunFolder(fs::path path, Config config)
-    : path_(std::move(path)),
-      config_(std::move(config)),
-      provenance_(std::make_shared<json>(json::object())) {}
+RunFolder::RunFolder(fs::path path, Config config, Provenance provenance)
+    : path_(std::move(path)), config_(std::move(config)), provenance_(std::move(provenance)) {}
 
 bool RunFolder::exists(const fs::path& path) { return fs::exists(path / "config.json"); }
 
-RunFolder RunFolder::create(const fs::path& path, const Config& config, const json& provenance) {
+RunFolder RunFolder::create(const fs::path& path, const Config& config,
+                            const Provenance& provenance) {
   if (exists(path))
     fail(ErrorKind::usage, path.string(),
          "the folder holds a run already; continue it with --resume or choose another --out");
   std::error_code error;
   fs::create_directories(path, error);
   if (error) fail(ErrorKind::io, path.string(), "cannot create the folder: {}", error.message());
-  RunFolder run(path, config);
-  *run.provenance_ = provenance;
+  RunFolder run(path, config, provenance);
   run.write_config();
   return run;
 }
@@ -73,13 +72,18 @@ RunFolder RunFolder::open(const fs::path& path) {
          "it has no \"settings\"; expected the file of a metatape run");
   Config config;
   apply_json(config, stored["settings"], file.string());
-  RunFolder run(path, config);
-  if (stored.contains("provenance")) *run.provenance_ = stored["provenance"];
+  auto text_at = [&](const char* key) {
+    const json found = stored.value("/provenance"_json_pointer / key, json());
+    return found.is_string() ? found.get<std::string>() : std::string();
+  };
+  const Provenance provenance{.recipe = text_at("recipe"),
+                              .version = text_at("metatape"),
+                              .data_path = text_at("data"),
+                              .data_sha256 = text_at("data_sha256")};
+  RunFolder run(path, config, provenance);
   remove_stale_temporaries(path);
   return run;
 }
-
-const json& RunFolder::provenance() const { return *provenance_; }
 
 void RunFolder::set_config(const Config& config) {
   config_ = config;
@@ -87,7 +91,11 @@ void RunFolder::set_config(const Config& config) {
 }
 
 void RunFolder::write_config() const {
-  const json text{{"format", 1}, {"provenance", *provenance_}, {"settings", to_json(config_)}};
+  const json provenance{{"recipe", provenance_.recipe},
+                        {"metatape", provenance_.version},
+                        {"data", provenance_.data_path},
+                        {"data_sha256", provenance_.data_sha256}};
+  const json text{{"format", 1}, {"provenance", provenance}, {"settings", to_json(config_)}};
   write_file_atomically(path_ / "config.json", text.dump(2) + "\n");
 }
 

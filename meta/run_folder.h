@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -14,19 +13,23 @@
 
 namespace metatape {
 
+/// Where a run comes from: what it was started with beside its settings.
+struct Provenance {
+  std::string recipe, version;         ///< of metatape
+  std::string data_path, data_sha256;  ///< empty where data is drawn
+};
+
 class RunFolder {
  public:
   /// A new run. Errors: usage, if the folder holds a run already (nothing is overwritten); io.
-  static RunFolder create(const std::filesystem::path&, const Config&,
-                          const nlohmann::json& provenance);
+  static RunFolder create(const std::filesystem::path&, const Config&, const Provenance&);
   /// A run that exists. Errors: io, if there is no readable config.json.
   static RunFolder open(const std::filesystem::path&);
   static bool exists(const std::filesystem::path&);
 
   const std::filesystem::path& path() const { return path_; }
   const Config& config() const { return config_; }
-  /// Recipe and data set the run was started with.
-  const nlohmann::json& provenance() const;
+  const Provenance& provenance() const { return provenance_; }
 
   /// Replaces config.json: a resumed run may be given more iterations.
   void set_config(const Config&);
@@ -45,12 +48,12 @@ class RunFolder {
   void write_result(const nlohmann::json&);
 
  private:
-  RunFolder(std::filesystem::path path, Config config);
+  RunFolder(std::filesystem::path path, Config config, Provenance provenance);
   void write_config() const;
 
   std::filesystem::path path_;
   Config config_;
-  std::shared_ptr<nlohmann::json> provenance_;
+  Provenance provenance_;
 };
 
 }  // namespace metatape

@@ -30,6 +30,16 @@ struct Window {
   double mean_score() const { return count ? score / double(count) : 0; }
 };
 
+Window window_from(const json& stored, const std::string& prefix, const std::string& subject) {
+  auto number = [&](const char* name) {
+    const std::string key = prefix + name;
+    if (!stored.is_object() || !stored.contains(key) || !stored[key].is_number())
+      fail(ErrorKind::io, subject, "its window lacks the number \"{}\"", key);
+    return stored[key].get<double>();
+  };
+  return {std::int64_t(number("count")), number("loss"), number("score")};
+}
+
 class Training {
  public:
   Training(const Workload& w, StateStore store, RunFolder& folder, const TrainOptions& options)
@@ -136,11 +146,8 @@ class Training {
     constexpr std::int64_t kMost = std::int64_t(1) << 62;
     iteration_ = json_integer(position, "iteration", 0, kMost, subject);
     folder_.truncate_metrics(json_integer(position, "bytes", 0, kMost, subject));
-    const json& window = position.at("window");
-    window_ = {json_integer(window, "count", 0, kMost, subject), window.value("loss", 0.0),
-               window.value("score", 0.0)};
-    last_window_ = {json_integer(window, "last_count", 0, kMost, subject),
-                    window.value("last_loss", 0.0), window.value("last_score", 0.0)};
+    window_ = window_from(position.at("window"), "", subject);
+    last_window_ = window_from(position.at("window"), "last_", subject);
     store_ = std::move(checkpoint.state);
     checkpoint_ = *latest;
     saved_iteration_ = iteration_;

@@ -34,10 +34,7 @@ void eval_command(const EvalArguments& a, const Output& output) {
   Config config = folder.config();
   for (const std::string& assignment : a.set) set_config(config, assignment);
   check_config(config);
-  std::string data_path = a.data;
-  if (data_path.empty() && folder.provenance().contains("data"))
-    data_path = folder.provenance()["data"].value("path", "");
-  const DataSet data = open_data(config, data_path);
+  const DataSet data = open_data(config, a.data.empty() ? folder.provenance().data_path : a.data);
   const Model model = make_model(config, data);
   const std::uint64_t seed = std::uint64_t(a.seed >= 0 ? a.seed : config.seed);
   const auto episodes = make_episodes(config, data, a.split, seed);

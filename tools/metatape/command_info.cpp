@@ -16,7 +16,8 @@ void run_info(const std::string& path, const Output& output) {
   const RunFolder folder = RunFolder::open(path);
   const auto latest = folder.latest_checkpoint();
   nlohmann::json j{{"kind", "run"},
-                   {"provenance", folder.provenance()},
+                   {"recipe", folder.provenance().recipe},
+                   {"data", folder.provenance().data_path},
                    {"settings", to_json(folder.config())},
                    {"checkpoint", latest ? latest->string() : ""}};
   output.result(j, fmt::format("run {}\nlatest checkpoint: {}\n{}", path,

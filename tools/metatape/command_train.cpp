@@ -19,12 +19,11 @@ static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may only 
 
 void ask_to_stop(int) { stop_asked = true; }
 
-nlohmann::json provenance_of(const TrainArguments& a, const DataSet& data) {
-  nlohmann::json j{{"recipe", a.run.recipe}, {"metatape", MT_VERSION}};
-  if (data.images)
-    j["data"] = {{"path", data.path.empty() ? "" : std::filesystem::absolute(data.path).string()},
-                 {"sha256", data.images->digest()}};
-  return j;
+Provenance provenance_of(const TrainArguments& a, const DataSet& data) {
+  Provenance p{.recipe = a.run.recipe, .version = MT_VERSION, .data_path = "", .data_sha256 = ""};
+  if (data.images) p.data_sha256 = data.images->digest();
+  if (!data.path.empty()) p.data_path = std::filesystem::absolute(data.path).string();
+  return p;
 }
 
 /// A resumed run keeps its settings; only how long and how often it writes may change.
@@ -47,10 +46,8 @@ Config resumed_config(const RunFolder& folder, const TrainArguments& a) {
 }
 
 void check_same_data(const RunFolder& folder, const DataSet& data) {
-  const nlohmann::json& before = folder.provenance();
-  if (!data.images || !before.contains("data")) return;
-  const std::string expected = before["data"].value("sha256", "");
-  if (expected != data.images->digest())
+  const std::string& expected = folder.provenance().data_sha256;
+  if (data.images && expected != data.images->digest())
     fail(ErrorKind::io, data.path, "its images have sha256 {}, the run was started with {}",
          data.images->digest(), expected);
 }
@@ -66,12 +63,12 @@ void train_command(const TrainArguments& a, const Output& output) {
     require_device(a.run.device);
     folder = RunFolder::open(a.out);
     config = resumed_config(*folder, a);
-    const nlohmann::json& before = folder->provenance();
-    if (data_path.empty() && before.contains("data")) data_path = before["data"].value("path", "");
-    if (a.recipe_given && before.value("recipe", "") != a.run.recipe)
+    const Provenance& before = folder->provenance();
+    if (data_path.empty()) data_path = before.data_path;
+    if (a.recipe_given && before.recipe != a.run.recipe)
       fail(ErrorKind::usage, "--recipe",
-           "{} was started with {}, found {}; drop --recipe to resume it", a.out,
-           before.value("recipe", ""), a.run.recipe);
+           "{} was started with {}, found {}; drop --recipe to resume it", a.out, before.recipe,
+           a.run.recipe);
   } else {
     config = a.run.resolve().config;
   }

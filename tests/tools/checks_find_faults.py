@@ -1,0 +1,65 @@
+"""checks_find_faults.py TOOLS: each fault planted in an otherwise clean tree must be reported."""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+CLEAN = {
+    "kernels/a/a.cpp": '#include "kernels/a/a.h"\n#include <cblas.h>\n#include <cmath>\n',
+    "engine/io/b.cpp": '#include "kernels/a/a.h"\n#include <nlohmann/json.hpp>\n',
+    "meta/data/c.cpp": '#include "engine/b.h"\n#include <png.h>\n',
+    "tests/c_test.cpp": "EXPECT_NEAR(f(1, 2), x[0], tolerance::kGradient);\n",
+}
+# check, file, text of a fault
+FAULTS = [
+    ("check_includes", "kernels/a/bad.cpp", '#include "engine/tape.h"\n'),
+    ("check_includes", "kernels/a/bad.cpp", "#include <fmt/format.h>\n"),
+    ("check_includes", "kernels/a/bad.cpp", "#include <nlohmann/json.hpp>\n"),
+    ("check_includes", "engine/bad.h", '#include "meta/trainer.h"\n'),
+    ("check_includes", "engine/bad.cpp", "#include <nlohmann/json.hpp>\n"),
+    ("check_includes", "engine/bad.cpp", '#  include "tape.h"\n'),
+    ("check_includes", "models/bad.cpp", '#include "meta/trainer.h"\n'),
+    ("check_includes", "models/bad.cpp", '#include "kernels/a/a.h"\n'),
+    ("check_includes", "meta/bad.cpp", '#include "models/mlp.h"\n'),
+    ("check_includes", "meta/bad.cpp", '#include "kernels/a/a.h"\n'),
+    ("check_includes", "meta/bad.cpp", "#include <archive.h>\n"),
+    ("check_includes", "tools/metatape/bad.cpp", '#include "tests/support/x.h"\n'),
+    ("check_source", "engine/bad.cpp", "int a;  // TODO later\n"),
+    ("check_source", "engine/bad.cpp", "\tint a;\n"),
+    ("check_source", "engine/bad.cpp", "int a; \n"),
+    ("check_source", "engine/bad.cpp", "int a;"),
+    ("check_source", "engine/bad.cpp", "// na\u00efve\n"),
+    ("check_source", "engine/bad.cpp", 'open("/tmp/x");\n'),
+    ("check_source", "engine/bad.cpp", "int a;\n" * 401),
+    ("check_source", "tests/bad_test.cpp", "EXPECT_NEAR(f(1, 2), 3, 1e-5);\n"),
+    ("check_source", "tests/bad_test.cpp", "ASSERT_NEAR(f({1, 2}),\n  3, 2 * 1e-5f);\n"),
+]
+
+
+def passes(tools: pathlib.Path, check: str, root: str) -> bool:
+    command = [sys.executable, tools / check, root]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def main() -> int:
+    tools = pathlib.Path(sys.argv[1])
+    with tempfile.TemporaryDirectory() as root:
+        for name, text in CLEAN.items():
+            path = pathlib.Path(root, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        wrong = [f"{check} refuses clean files" for check in ("check_includes", "check_source")
+                 if not passes(tools, check, root)]
+        for check, name, text in FAULTS:
+            path = pathlib.Path(root, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            if passes(tools, check, root):
+                wrong.append(f"{check} does not see {text[:40]!r} in {name}")
+            path.unlink()
+    print("\n".join(wrong or [f"all {len(FAULTS)} planted faults were found"]))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
