@@ -112,6 +112,9 @@ const std::vector<Field>& schema() {
           "rotation by multiples of 90 degrees: a random one per class and task, or four classes "
           "of each",
           {"none", "per_task", "as_classes"}, MT_AT(data.rotations)),
+      boolean("data.resident",
+              "hold the data set in the memory of the device; on the CPU it is mapped either way",
+              MT_AT(data.resident)),
       integer("data.height", "image height that plan assumes without a data set", 1, 16384,
               MT_AT(data.height)),
       integer("data.width", "image width that plan assumes without a data set", 1, 16384,
@@ -226,11 +229,15 @@ json to_json(const Config& config) {
 
 void apply_json(Config& config, const json& nested, const std::string& subject) {
   if (!nested.is_object())
-    fail(ErrorKind::usage, subject,
+    fail(ErrorKind::io, subject,
          "settings are {}, expected an object such as {{\"inner\": "
          "{{\"lr\": 0.4}}}}",
          nested.type_name());
-  apply_nested(config, nested, "");
+  try {
+    apply_nested(config, nested, "");
+  } catch (const Error& e) {  // the settings are those of a file: it is the file that is wrong
+    fail(ErrorKind::io, subject, "{}", e.what());
+  }
 }
 
 void check_config(const Config& c) {
@@ -239,6 +246,13 @@ void check_config(const Config& c) {
          "sinusoid tasks have one number as input, {} needs images; "
          "use model.name=mlp",
          c.model.name);
+  if (c.task.kind != "sinusoid" && c.model.name == "mlp")
+    fail(ErrorKind::usage, "model.name",
+         "mlp is the network for sinusoid tasks, {} tasks have images; use model.name=conv4",
+         c.task.kind);
+  if (c.outer.momentum > 0 && c.outer.optimizer != "sgd")
+    fail(ErrorKind::usage, "outer.momentum",
+         "{} has moments of its own; drop it or use outer.optimizer=sgd", c.outer.optimizer);
   if (c.task.kind != "sinusoid" && c.task.ways < 2)
     fail(ErrorKind::usage, "task.ways",
          "a classification task needs two classes at least, found {}", c.task.ways);

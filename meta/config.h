@@ -19,6 +19,7 @@ struct Config {
   struct Data {
     std::string split;  // scheme of the packed set; empty: its first
     std::string rotations = "none";
+    bool resident = true;
     std::int64_t height = 28, width = 28, channels = 1;  // assumed where there is no data set
   } data;
   struct Model {
@@ -67,7 +68,8 @@ void set_config(Config&, const std::string& key, const nlohmann::json& value);
 /// `key=value` as on the command line; the text is read as the key's type.
 void set_config(Config&, std::string_view assignment);
 
-/// All keys, nested by their dots; and the inverse, where missing keys keep their defaults.
+/// All keys, nested by their dots; and the inverse, where missing keys keep their values. Errors of
+/// the inverse: io, naming `subject`, the file that the settings were read from.
 nlohmann::json to_json(const Config&);
 void apply_json(Config&, const nlohmann::json& nested, const std::string& subject);
 

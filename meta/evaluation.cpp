@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
 namespace metatape {
 
@@ -14,6 +15,19 @@ Interval interval95(const std::vector<double>& values) {
   for (double v : values) squares += (v - mean) * (v - mean);
   return {mean, values.size() < 2 ? 0 : 1.96 * std::sqrt(squares / (n - 1) / n)};
 }
+
+namespace {
+
+/// Refuses a chunk of tasks while its values are still there to name the first culprit.
+void check_finite(CpuExecutor& executor, std::span<const double> losses) {
+  for (double loss : losses)
+    if (!std::isfinite(loss))
+      fail(ErrorKind::numerical, "eval",
+           "the loss after adaptation is {}; first not finite: {}; try a smaller inner.lr", loss,
+           executor.find_nonfinite());
+}
+
+}  // namespace
 
 Evaluation evaluate(const Config& config, const Model& model, const EpisodeSource& source,
                     StateStore& store, std::int64_t tasks, int threads) {
@@ -36,6 +50,7 @@ Evaluation evaluate(const Config& config, const Model& model, const EpisodeSourc
       for (std::int64_t t = 0; t < std::min(at_once, tasks - first); ++t)
         values[k].push_back(fetched.at(t));
     }
+    check_finite(executor, std::span(values[points - 1]).subspan(std::size_t(first)));
   }
 
   Evaluation result{.kind = source.layout().kind, .tasks = tasks};
@@ -45,9 +60,6 @@ Evaluation evaluate(const Config& config, const Model& model, const EpisodeSourc
     result.loss_by_step.push_back(interval95(values[k]).mean);
     result.score_by_step.push_back(interval95(values[points + k]).mean);
   }
-  if (!std::isfinite(result.loss.mean))
-    fail(ErrorKind::numerical, "eval", "the loss after adaptation is {}: {}", result.loss.mean,
-         executor.find_nonfinite());
   result.episodes_hash = episodes_digest(source, std::uint32_t(tasks));
   return result;
 }

@@ -25,7 +25,8 @@ struct Evaluation {
   std::string episodes_hash;                        ///< same hash, same tasks
 };
 
-/// Evaluates tasks 0 .. tasks-1 of the source, `config.outer.tasks` at a time.
+/// Evaluates tasks 0 .. tasks-1 of the source, `config.outer.tasks` at a time. Errors: memory;
+/// numerical, if the loss of a task is not finite.
 Evaluation evaluate(const Config&, const Model&, const EpisodeSource&, StateStore&,
                     std::int64_t tasks, int threads);
 

@@ -118,15 +118,17 @@ void RunFolder::append_metrics(const json& line) {
   const fs::path file = path_ / "metrics.jsonl";
   const std::string text = line.dump() + "\n";
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  const bool written =
-      descriptor >= 0 && ::write(descriptor, text.data(), text.size()) == ssize_t(text.size());
-  const int reason = errno;
+  const std::int64_t before = metrics_bytes();
+  const ssize_t written = descriptor < 0 ? -1 : ::write(descriptor, text.data(), text.size());
+  const int reason = written < 0 ? errno : ENOSPC;  // less than all: the disk took what it could
+  const bool whole = written == ssize_t(text.size());
+  const bool clean = whole || written <= 0 || ::ftruncate(descriptor, before) == 0;
   if (descriptor >= 0) ::close(descriptor);
-  if (!written)
+  if (!whole)
     fail(ErrorKind::io, file.string(),
-         "cannot append {} bytes: {}; the last checkpoint is intact, "
+         "cannot append {} bytes: {}{}; the last checkpoint is intact: free space there, then "
          "continue with --resume",
-         text.size(), std::strerror(reason));
+         text.size(), std::strerror(reason), clean ? "" : " (half a line was written)");
 }
 
 std::int64_t RunFolder::metrics_bytes() const {

@@ -51,6 +51,7 @@ std::vector<GlyphShape> alphabet() {
 
 std::vector<std::uint8_t> all_drawings() {
   std::vector<std::uint8_t> images;
+  images.reserve(kClasses * kDrawings * kSide * kSide);
   const std::vector<GlyphShape> shapes = alphabet();
   for (std::uint32_t c = 0; c < kClasses; ++c) {
     for (std::uint32_t d = 0; d < kDrawings; ++d) {

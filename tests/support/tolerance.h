@@ -56,4 +56,7 @@ inline constexpr double kOtherFramework = 1e-9;
 /// passes once passes always; a correct sampler fails one in two million new ones.
 inline constexpr double kSigmas = 5;
 
+/// A flat grey image through JPEG of high quality: rounding of the DC coefficient, in levels of 255.
+inline constexpr double kJpegLevels = 2;
+
 }  // namespace metatape::tolerance

@@ -74,6 +74,11 @@ void train_command(const TrainArguments& a, const Output& output) {
   }
   const DataSet data = open_data(config, data_path);
   const Workload workload = assemble(config, data);
+  // A run that cannot start leaves no folder that stands in the way of the next try.
+  check_memory(memory_need(record_training(config, workload.model, workload.training->layout(),
+                                           a.run.thread_count())
+                               .program),
+               config);
   if (resuming) {
     check_same_data(*folder, data);
     folder->set_config(config);
