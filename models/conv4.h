@@ -24,7 +24,7 @@ struct Conv4Options {
 /// 2016, arXiv:1606.04080. The convolutions have no bias: batch norm would cancel it, so its
 /// gradient and Hessian are exactly zero.
 /// Parameters: conv<i>.weight, bn<i>.weight, bn<i>.bias (i = 1..4), head.weight, head.bias.
-/// Errors: shape, if the image is too small for four halvings.
+/// Errors: usage, if the image is too small for four halvings.
 Model make_conv4(const Conv4Options&);
 
 }  // namespace metatape

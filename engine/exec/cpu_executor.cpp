@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -136,7 +137,7 @@ void CpuExecutor::feed(const std::string& name, const Tensor& value) {
   if (slot.shape() != value.shape() || slot.dtype() != value.dtype())
     fail(ErrorKind::shape, name, "fed {} {}, the program expects {} {}", dtype_name(value.dtype()),
          value.shape().str(), dtype_name(slot.dtype()), slot.shape().str());
-  std::memcpy(slot.bytes().data(), value.bytes().data(), value.bytes().size());
+  std::ranges::copy(value.bytes(), slot.bytes().begin());
 }
 
 void CpuExecutor::run() {
@@ -168,8 +169,9 @@ void CpuExecutor::commit() {
   }
   for (std::size_t k = 0; k < graph.updates.size(); ++k) {
     const StateUpdate& u = graph.updates[k];
-    const void* from = staged[k].empty() ? address(u.value) : staged[k].data();
-    std::memcpy(store_.at(graph.slot_of(u.state).name).bytes().data(), from, size(u));
+    const auto* from =
+        staged[k].empty() ? static_cast<const std::byte*>(address(u.value)) : staged[k].data();
+    std::copy_n(from, size(u), store_.at(graph.slot_of(u.state).name).bytes().begin());
   }
 }
 
@@ -177,7 +179,8 @@ Tensor CpuExecutor::fetch(std::size_t k) const {
   const int id = program_.graph.fetches.at(k);
   const ValueType& type = program_.graph.nodes[std::size_t(id)].type;
   Tensor result(type.shape, type.dtype);
-  std::memcpy(result.bytes().data(), address(id), result.bytes().size());
+  std::copy_n(static_cast<const std::byte*>(address(id)), result.bytes().size(),
+              result.bytes().begin());  // memcpy must not see the null pointer of an empty value
   return result;
 }
 

@@ -23,8 +23,9 @@ namespace metatape {
 class CpuExecutor {
  public:
   /// `store` gives the states; a missing one is created as zeros. Program and store must outlive
-  /// the executor. Errors: shape, if the store holds a state in another shape or type; memory, if
-  /// the machine cannot give the arena.
+  /// the executor, and states are written in place: the executor keeps their addresses. Errors:
+  /// shape, if the store holds a state in another shape or type; memory, if the machine cannot give
+  /// the arena.
   CpuExecutor(const Program& program, StateStore& store);
   ~CpuExecutor();
   CpuExecutor(const CpuExecutor&) = delete;

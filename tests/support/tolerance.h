@@ -41,7 +41,7 @@ inline constexpr double kSingleValue = 1e-5;
 inline constexpr double kSingleGradient = 1e-4;
 inline constexpr double kSingleHessianVector = 1e-3;
 
-/// Some ten optimiser steps against the same formulas in a plain loop: the same operations in
+/// Twenty optimiser steps against the same formulas in a plain loop: the same operations in
 /// another grouping, so a few roundings a step.
 inline constexpr double kOptimizerLoop = 1e-13;
 inline constexpr double kSingleOptimizerLoop = 1e-5;
@@ -56,7 +56,8 @@ inline constexpr double kOtherFramework = 1e-9;
 /// passes once passes always; a correct sampler fails one in two million new ones.
 inline constexpr double kSigmas = 5;
 
-/// A flat grey image through JPEG of high quality: rounding of the DC coefficient, in levels of 255.
+/// A flat grey image through JPEG of high quality: rounding of the DC coefficient, in levels of
+/// 255.
 inline constexpr double kJpegLevels = 2;
 
 }  // namespace metatape::tolerance
