@@ -26,14 +26,15 @@ EpisodeLayout assumed_layout(const Config& c) {
 void plan_command(const PlanArguments& a, const Output& output) {
   const RunArguments& o = a.run;
   const Config config = o.resolve().config;
-  const bool read_data = !o.data.empty();
+  const bool read_data = !o.data.empty() || config.task.kind == "glyphs";
   const DataSet data = read_data ? open_data(config, o.data) : DataSet{};
   const Model model = make_model(config, data);
   const EpisodeLayout layout =
       read_data ? make_episodes(config, data, "train", 0)->layout() : assumed_layout(config);
   const RecordedProgram recorded = record_training(config, model, layout, o.thread_count());
   const Program& p = recorded.program;
-  const MemoryNeed need = memory_need(p);
+  MemoryNeed need = memory_need(p);
+  if (data.images) need.resident_bytes += data.images->images().size();
   const Cost cost = p.cost();
   if (a.listing) output.say(dump(p));
   const double mib = 1024.0 * 1024.0;
@@ -51,11 +52,11 @@ void plan_command(const PlanArguments& a, const Output& output) {
       fmt::format("one meta-step of {} ({} tasks, {} inner steps, {}):\n"
                   "  {} instructions of {} recorded\n"
                   "  {:.3f} GFLOP, {:.2f} GB read and written\n"
-                  "  arena {:.1f} MiB (no plan can be below {:.1f}), inputs and state {:.1f} MiB",
+                  "  arena {:.1f} MiB (no plan can be below {:.1f}), inputs, state{} {:.1f} MiB",
                   o.recipe, config.outer.tasks, config.inner.steps, config.train.precision,
                   p.instruction_count(), recorded.tape->size(), cost.flops / 1e9, cost.bytes / 1e9,
                   double(need.arena_bytes) / mib, double(need.live_bound_bytes) / mib,
-                  double(need.resident_bytes) / mib));
+                  data.images ? " and data set" : "", double(need.resident_bytes) / mib));
 }
 
 }  // namespace metatape
