@@ -27,6 +27,27 @@ EpisodeVars declare_episodes(Tape& tape, const EpisodeLayout& layout, std::int64
           examples("query_x", layout.query_x), targets("query_y", layout.query_x)};
 }
 
+/// A tape with the parameters and one batch of tasks declared.
+struct Recording {
+  std::unique_ptr<Tape> tape;
+  ParamSet theta;
+  EpisodeVars episodes;
+};
+
+Recording begin_recording(const Config& config, const Model& model, const EpisodeLayout& layout,
+                          std::int64_t tasks) {
+  auto tape = std::make_unique<Tape>();
+  const DType dtype = precision_of(config);
+  const ParamSet theta = declare_parameters(*tape, model.parameters, dtype);
+  const EpisodeVars episodes = declare_episodes(*tape, layout, tasks, dtype);
+  return {std::move(tape), theta, episodes};
+}
+
+RecordedProgram end_recording(Recording recording, const CompileOptions& options) {
+  Program program = compile(*recording.tape, options);
+  return {std::move(recording.tape), std::move(program)};
+}
+
 std::unique_ptr<Optimizer> optimizer_of(const Config& config) {
   if (config.outer.optimizer == "sgd") return make_sgd({.momentum = config.outer.momentum});
   return make_adam();
@@ -84,48 +105,37 @@ Objective objective_of(TaskKind kind) {
 
 RecordedProgram record_training(const Config& config, const Model& model,
                                 const EpisodeLayout& layout, int threads) {
-  auto tape = std::make_unique<Tape>();
-  const DType dtype = precision_of(config);
-  const ParamSet theta = declare_parameters(*tape, model.parameters, dtype);
-  const EpisodeVars episodes = declare_episodes(*tape, layout, config.outer.tasks, dtype);
-  const MetaStep step = record_meta_step(model, theta, episodes, objective_of(layout.kind),
+  Recording r = begin_recording(config, model, layout, config.outer.tasks);
+  const MetaStep step = record_meta_step(model, r.theta, r.episodes, objective_of(layout.kind),
                                          adaptation_of(config, config.inner.steps));
-  const Scope scope(*tape, "outer");
+  const Scope scope(*r.tape, "outer");
   const std::vector<Update> updates =
-      optimizer_of(config)->step(theta, combine_mean(step.task_gradient));
-  Program program = compile(*tape, {.fetch = {mean_tasks(step.loss), mean_tasks(step.score)},
-                                    .update = updates,
-                                    .threads = threads});
-  return {std::move(tape), std::move(program)};
+      optimizer_of(config)->step(r.theta, combine_mean(step.task_gradient));
+  return end_recording(std::move(r), {.fetch = {mean_tasks(step.loss), mean_tasks(step.score)},
+                                      .update = updates,
+                                      .threads = threads});
 }
 
 RecordedProgram record_evaluation(const Config& config, const Model& model,
                                   const EpisodeLayout& layout, std::int64_t tasks, int threads) {
-  auto tape = std::make_unique<Tape>();
-  const DType dtype = precision_of(config);
-  const ParamSet theta = declare_parameters(*tape, model.parameters, dtype);
-  const EpisodeVars episodes = declare_episodes(*tape, layout, tasks, dtype);
-  AdaptationCurve curve = record_adaptation_curve(model, theta, episodes, objective_of(layout.kind),
-                                                  adaptation_of(config, config.inner.test_steps));
+  Recording r = begin_recording(config, model, layout, tasks);
+  AdaptationCurve curve =
+      record_adaptation_curve(model, r.theta, r.episodes, objective_of(layout.kind),
+                              adaptation_of(config, config.inner.test_steps));
   std::vector<Var> fetch = std::move(curve.loss);
   fetch.insert(fetch.end(), curve.score.begin(), curve.score.end());
-  Program program = compile(*tape, {.fetch = fetch, .update = {}, .threads = threads});
-  return {std::move(tape), std::move(program)};
+  return end_recording(std::move(r), {.fetch = fetch, .update = {}, .threads = threads});
 }
 
 RecordedProgram record_gradients(const Config& config, const Model& model,
                                  const EpisodeLayout& layout, int threads) {
-  auto tape = std::make_unique<Tape>();
-  const DType dtype = precision_of(config);
-  const ParamSet theta = declare_parameters(*tape, model.parameters, dtype);
-  const EpisodeVars episodes = declare_episodes(*tape, layout, config.outer.tasks, dtype);
-  const MetaStep step = record_meta_step(model, theta, episodes, objective_of(layout.kind),
+  Recording r = begin_recording(config, model, layout, config.outer.tasks);
+  const MetaStep step = record_meta_step(model, r.theta, r.episodes, objective_of(layout.kind),
                                          adaptation_of(config, config.inner.steps));
   std::vector<Var> fetch{step.loss};
   for (const Var& v : combine_mean(step.task_gradient).values()) fetch.push_back(v);
   for (const Var& v : step.task_gradient.values()) fetch.push_back(v);
-  Program program = compile(*tape, {.fetch = fetch, .update = {}, .threads = threads});
-  return {std::move(tape), std::move(program)};
+  return end_recording(std::move(r), {.fetch = fetch, .update = {}, .threads = threads});
 }
 
 void feed_episodes(CpuExecutor& executor, const EpisodeBatch& batch) {

@@ -58,6 +58,13 @@ const char* remedy(int reason) {
 
 AtomicFile::AtomicFile(std::filesystem::path path, const FileCalls& calls)
     : path_(std::move(path)), calls_(calls) {
+  // A rename would put a file in the place of a device or pipe that happens to have this name.
+  std::error_code unknown;
+  const auto status = std::filesystem::status(path_, unknown);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    fail(ErrorKind::io, path_.string(),
+         "it is a {}, expected a file or a new name; choose another name",
+         std::filesystem::is_directory(status) ? "folder" : "device or pipe");
   open_temporary();
 }
 

@@ -162,6 +162,13 @@ TEST(AtomicFile, NamesAMissingFolder) {
                [&] { AtomicFile(folder / "file/run.json"); });
 }
 
+TEST(AtomicFile, LeavesDevicesAndFoldersAlone) {
+  const TemporaryFolder folder;
+  expect_error(ErrorKind::io, "folder, expected a file", [&] { AtomicFile file(folder.path()); });
+  expect_error(ErrorKind::io, "device or pipe", [] { AtomicFile file("/dev/full"); });
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
+}
+
 TEST(AtomicFile, RefusesMisuse) {
   const TemporaryFolder folder;
   AtomicFile file(folder / "run.json");

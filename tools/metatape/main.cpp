@@ -5,12 +5,15 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "engine/error.h"
+#include "meta/nearest_name.h"
 #include "tools/metatape/command.h"
 
 namespace metatape {
@@ -131,6 +134,15 @@ void add_inspection(CLI::App& app, Arguments& a) {
   });
 }
 
+/// The parser would only say that a command is missing.
+void require_known_command(const CLI::App& app, const std::string& typed) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (std::find(names.begin(), names.end(), typed) == names.end())
+    fail(ErrorKind::usage, typed, "there is no such command; did you mean {}? (metatape --help)",
+         nearest_name(typed, names));
+}
+
 int report(const Output& output, const char* kind, int code, const std::string& message) {
   fmt::print(stderr, "metatape: {} error: {}\n", kind, message);
   if (output.json) output.result({{"error", message}, {"kind", kind}, {"exit_code", code}}, "");
@@ -146,6 +158,14 @@ void let_waiting_threads_sleep(char** argv) {
   execv("/proc/self/exe", argv);  // comes back only where /proc is missing: slower, not wrong
 }
 
+/// What the parser could not read it has said on standard error; it may have stopped before --json.
+int report_unreadable(const CLI::ParseError& e, Output output, int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) output.json |= argv[i] == std::string_view("--json");
+  const int code = exit_code(ErrorKind::usage);
+  if (output.json) output.result({{"error", e.what()}, {"kind", "usage"}, {"exit_code", code}}, "");
+  return code;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("metatape: exact second-order meta-learning from the command line");
   app.set_version_flag("--version", "metatape " MT_VERSION);
@@ -156,10 +176,11 @@ int run(int argc, char** argv) {
   add_eval(app, a);
   add_inspection(app, a);
   try {
+    if (argc > 1 && argv[1][0] != '-') require_known_command(app, argv[1]);
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : exit_code(ErrorKind::usage);
+    return app.exit(e) == 0 ? 0 : report_unreadable(e, a.output, argc, argv);
   } catch (const Error& e) {
     return report(a.output, error_kind_name(e.kind), exit_code(e.kind), e.what());
   } catch (const std::bad_alloc&) {
