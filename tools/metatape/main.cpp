@@ -143,10 +143,15 @@ void require_known_command(const CLI::App& app, const std::string& typed) {
          nearest_name(typed, names));
 }
 
-int report(const Output& output, const char* kind, int code, const std::string& message) {
-  fmt::print(stderr, "metatape: {} error: {}\n", kind, message);
+/// Says for scripts what standard error says to people.
+int report_json(const Output& output, const char* kind, int code, const std::string& message) {
   if (output.json) output.result({{"error", message}, {"kind", kind}, {"exit_code", code}}, "");
   return code;
+}
+
+int report(const Output& output, const char* kind, int code, const std::string& message) {
+  fmt::print(stderr, "metatape: {} error: {}\n", kind, message);
+  return report_json(output, kind, code, message);
 }
 
 /// OpenMP threads that spin while they wait lose whole time slices as soon as anything else runs:
@@ -158,14 +163,6 @@ void let_waiting_threads_sleep(char** argv) {
   execv("/proc/self/exe", argv);  // comes back only where /proc is missing: slower, not wrong
 }
 
-/// What the parser could not read it has said on standard error; it may have stopped before --json.
-int report_unreadable(const CLI::ParseError& e, Output output, int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) output.json |= argv[i] == std::string_view("--json");
-  const int code = exit_code(ErrorKind::usage);
-  if (output.json) output.result({{"error", e.what()}, {"kind", "usage"}, {"exit_code", code}}, "");
-  return code;
-}
-
 int run(int argc, char** argv) {
   CLI::App app("metatape: exact second-order meta-learning from the command line");
   app.set_version_flag("--version", "metatape " MT_VERSION);
@@ -175,12 +172,15 @@ int run(int argc, char** argv) {
   add_train(app, a);
   add_eval(app, a);
   add_inspection(app, a);
+  // The parser may stop before it comes to the flag.
+  a.output.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
   try {
     if (argc > 1 && argv[1][0] != '-') require_known_command(app, argv[1]);
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : report_unreadable(e, a.output, argc, argv);
+    if (app.exit(e) == 0) return 0;
+    return report_json(a.output, "usage", exit_code(ErrorKind::usage), e.what());
   } catch (const Error& e) {
     return report(a.output, error_kind_name(e.kind), exit_code(e.kind), e.what());
   } catch (const std::bad_alloc&) {
