@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+
 #include <span>
+#include "meta/memory.h"
+#include "meta/programs.h"
 
 namespace metatape {
 

@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/model.h"
 #include "engine/tensor.h"
-#include "meta/workload.h"
+#include "meta/config.h"
+#include "meta/data/episode_source.h"
 
 namespace metatape {
 

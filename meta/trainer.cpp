@@ -8,6 +8,8 @@
 #include "engine/io/strict_json.h"
 #include "engine/optim/optimizer.h"
 #include "meta/evaluation.h"
+#include "meta/memory.h"
+#include "meta/programs.h"
 #include "meta/progress.h"
 
 namespace metatape {

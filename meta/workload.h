@@ -1,14 +1,10 @@
 #pragma once
 
-// The pieces of a run put together, and the programs made of them.
-
 #include <memory>
 
-#include "engine/exec/cpu_executor.h"
-#include "engine/program.h"
+#include "engine/model.h"
 #include "meta/config.h"
 #include "meta/data/episode_source.h"
-#include "meta/method.h"
 
 namespace metatape {
 
@@ -18,38 +14,5 @@ struct Workload {
   Model model;
   std::shared_ptr<const EpisodeSource> training, validation;  ///< validation may be null
 };
-
-/// A program together with the tape that it was compiled from.
-struct RecordedProgram {
-  std::unique_ptr<Tape> tape;
-  Program program;
-};
-
-/// One meta-step of training. Fetches: mean loss, mean score. Updates: parameters and optimiser.
-RecordedProgram record_training(const Config&, const Model&, const EpisodeLayout&, int threads);
-
-/// Adaptation of `tasks` new tasks. Fetches: loss after 0..test_steps steps, then the scores; T x
-/// [].
-RecordedProgram record_evaluation(const Config&, const Model&, const EpisodeLayout&,
-                                  std::int64_t tasks, int threads);
-
-/// One meta-step with all its results. Fetches: loss T x [], then per parameter the meta-gradient,
-/// then per parameter the task gradients T x [...].
-RecordedProgram record_gradients(const Config&, const Model&, const EpisodeLayout&, int threads);
-
-/// Copies episodes into the inputs of a program, in its precision.
-void feed_episodes(CpuExecutor&, const EpisodeBatch&);
-
-DType precision_of(const Config&);
-Adaptation adaptation_of(const Config&, std::int64_t steps);
-Objective objective_of(TaskKind);
-
-/// Memory a program needs before it runs, and the refusal if that is more than there is.
-struct MemoryNeed {
-  std::size_t arena_bytes = 0, resident_bytes = 0, live_bound_bytes = 0;
-};
-MemoryNeed memory_need(const Program&);
-/// Errors: memory, naming what is needed, what there is, and settings that need less.
-void check_memory(const MemoryNeed&, const Config&);
 
 }  // namespace metatape

@@ -7,6 +7,7 @@
 
 #include "meta/data/image_episodes.h"
 #include "meta/data/sinusoid_episodes.h"
+#include "meta/programs.h"
 #include "meta/workload.h"
 #include "models/conv4.h"
 #include "models/initialisation.h"

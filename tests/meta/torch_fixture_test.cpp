@@ -6,7 +6,7 @@
 
 #include "engine/io/file_layout.h"
 #include "engine/io/safetensors.h"
-#include "meta/workload.h"
+#include "meta/programs.h"
 #include "models/conv4.h"
 #include "tests/support/compare.h"
 #include "tests/support/tolerance.h"

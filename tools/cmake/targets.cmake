@@ -41,3 +41,11 @@ function(mt_link target scope)
     endif()
   endforeach()
 endfunction()
+
+# mt_emulate(<target>): the compiler of C++ takes its .cu files, for kernels/emulation.
+function(mt_emulate target)
+  get_target_property(sources ${target} SOURCES)
+  list(FILTER sources INCLUDE REGEX "[.]cu$")
+  set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++")
+  target_link_libraries(${target} PUBLIC metatape_emulation)
+endfunction()

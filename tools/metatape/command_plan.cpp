@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/dump.h"
+#include "meta/memory.h"
+#include "meta/programs.h"
 #include "meta/recipe.h"
 #include "tools/metatape/assemble.h"
 #include "tools/metatape/command.h"

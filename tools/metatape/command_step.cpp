@@ -5,6 +5,8 @@
 #include "engine/error.h"
 #include "engine/io/file_layout.h"
 #include "engine/io/safetensors.h"
+#include "meta/memory.h"
+#include "meta/programs.h"
 #include "meta/recipe.h"
 #include "models/initialisation.h"
 #include "tools/metatape/assemble.h"

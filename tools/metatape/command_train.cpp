@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "meta/memory.h"
 #include "meta/progress.h"
+#include "meta/programs.h"
 #include "meta/recipe.h"
 #include "meta/trainer.h"
 #include "models/initialisation.h"

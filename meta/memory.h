@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+
+#include "engine/program.h"
+#include "meta/config.h"
+
+namespace metatape {
+
+/// Memory that a program needs, known before it runs.
+struct MemoryNeed {
+  std::size_t arena_bytes = 0, resident_bytes = 0, live_bound_bytes = 0;
+};
+MemoryNeed memory_need(const Program&);
+
+/// Errors: memory, naming what is needed, what there is, and settings that need less.
+void check_memory(const MemoryNeed&, const Config&);
+
+}  // namespace metatape
