@@ -21,12 +21,15 @@ bool names_a_source_line(ErrorKind kind) {
 std::string compose(ErrorKind kind, const std::string& subject, const std::string& message,
                     const Loc& where) {
   std::string text = fmt::format("[{}] {}", subject, message);
-  if (names_a_source_line(kind))
-    text += fmt::format(" (recorded at {}:{})", short_path(where.file_name()), where.line());
+  if (names_a_source_line(kind)) text += fmt::format(" (recorded at {})", source_line(where));
   return text;
 }
 
 }  // namespace
+
+std::string source_line(const Loc& where) {
+  return fmt::format("{}:{}", short_path(where.file_name()), where.line());
+}
 
 const char* error_kind_name(ErrorKind kind) {
   switch (kind) {

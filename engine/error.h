@@ -32,6 +32,9 @@ class Error : public std::runtime_error {
   Loc where;
 };
 
+/// `engine/ops/conv2d.cpp:12`: the line, below the project's root.
+std::string source_line(const Loc&);
+
 /// fail(ErrorKind::shape, "conv2d", "x has {} channels, w expects {}", 3, 1)
 template <class... A>
 [[noreturn]] void fail(ErrorKind kind, std::string subject, fmt::format_string<A...> text,

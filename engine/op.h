@@ -10,6 +10,7 @@
 
 #include "engine/tape.h"
 #include "kernels/common/cpu_context.h"
+#include "kernels/common/matrix_status.h"
 
 namespace metatape {
 
@@ -52,6 +53,7 @@ struct KernelCall {
   void* out;
   const Attr& attr;
   void* workspace;
+  kernels::MatrixStatus* status;  ///< of an op that may fail: one for each matrix of the result
   const kernels::CpuContext& context;
 
   template <class T>
@@ -94,6 +96,7 @@ struct OpDef {
   Broadcasts broadcasts = Broadcasts::none;
   bool view = false;           ///< the result is the first operand's storage
   bool may_overwrite = false;  ///< the kernel may write onto a dense operand of the same type
+  bool may_fail = false;       ///< the kernel leaves a status of each matrix; engine/status.h
 };
 
 const OpDef& op_def(OpId);

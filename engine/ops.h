@@ -157,6 +157,53 @@ struct MatmulOptions {
 /// a_bar = y_bar op(b)', b_bar = op(a)' y_bar (transposed with the flags)
 Var matmul(Var a, Var b, MatmulOptions = {}, Loc = Loc::current());
 
+/// Lower triangle of square matrices: x below the diagonal, diagonal_scale x on it, 0 above it.
+/// [...,n,n] -> [...,n,n].    x_bar = tril(y_bar, diagonal_scale)
+Var tril(Var x, double diagonal_scale = 1, Loc = Loc::current());
+/// The diagonal of square matrices: [...,n,n] -> [...,n].
+Var diagonal(Var x, Loc = Loc::current());
+/// Square matrices with this diagonal and zeros beside it: [...,n] -> [...,n,n].
+Var diagonal_matrix(Var d, Loc = Loc::current());
+
+struct SolveTriangularOptions {
+  bool transpose = false;
+};
+/// x = op(l)^-1 b with l lower triangular; its elements above the diagonal are not read.
+/// l [...,n,n], b [...,n,k], leading axes equal -> x [...,n,k].    Cost: n^2 k flop each.
+/// b_bar = op(l)'^-1 x_bar, l_bar = -tril(b_bar x') (with the flag -tril(x b_bar')).
+/// A zero on the diagonal gives infinities or NaN.    Source: Giles 2008, "An extended collection
+/// of matrix derivative results for forward and reverse mode algorithmic differentiation".
+Var solve_triangular(Var l, Var b, SolveTriangularOptions = {}, Loc = Loc::current());
+
+struct CholeskyOptions {
+  int jitter_tries = 3;  ///< 0: fail at once
+};
+/// Lower triangular l with l l' = (a + a') / 2, zeros above its diagonal: [...,n,n] -> [...,n,n].
+/// Cost: n^3 / 3 flop each.    With phi = tril(l' l_bar, 1/2) and S = l'^-1 phi l^-1:
+/// a_bar = (S + S') / 2.    Source: Murray 2016, arXiv:1602.07527.
+/// A matrix that is not positive definite is factored again with a jitter of mean(diag a) x 1e-6
+/// (f32) or 1e-8 (f64) on its diagonal, then 10 and 100 times that. CpuExecutor::warnings() names
+/// it; derivatives are those of the matrix with the jitter as a constant.
+/// Errors at run time: numerical, if that does not help or an element is not finite.
+Var cholesky(Var a, CholeskyOptions = {}, Loc = Loc::current());
+/// a^-1 b for symmetric positive definite a, as two triangular solves: a [...,n,n], b [...,n,k].
+Var solve_positive_definite(Var a, Var b, CholeskyOptions = {}, Loc = Loc::current());
+/// log det a for symmetric positive definite a: [...,n,n] -> [...].    a_bar = y_bar a^-1
+Var logdet(Var a, CholeskyOptions = {}, Loc = Loc::current());
+
+// ---- distances and kernels ---------------------------------------------------------------------
+
+/// d[i,j] = |x_i - y_j|^2, not below 0: x [...,N,D], y [...,M,D] -> [...,N,M].
+/// Computed as |x|^2 + |y|^2 - 2 x y' about the mean c of the rows of y, so that large common
+/// offsets do not cancel: the error stays below 5 epsilon (|x_i - c|^2 + |y_j - c|^2), measured up
+/// to D = 1600, but is not relative to d. Where x and y are one value the diagonal is exactly 0.
+/// Cost: 2 N M D flop.
+Var squared_distances(Var x, Var y, Loc = Loc::current());
+/// exp(-gamma |x_i - y_j|^2) with gamma > 0, in 1 / (unit of x)^2: gamma [] or [1,1], so that it
+/// can be learned.
+Var rbf_gram(Var x, Var y, Var gamma, Loc = Loc::current());
+Var rbf_gram(Var x, Var y, double gamma, Loc = Loc::current());
+
 // ---- convolution -------------------------------------------------------------------------------
 
 struct Conv2dOptions {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "engine/status.h"
+
 namespace metatape {
 namespace {
 
@@ -54,7 +56,7 @@ void assign_storages(const Graph& graph, const kernels::CpuContext& context,
   for (int n = 0; n < int(graph.nodes.size()); ++n) {
     const Node& node = graph.nodes[std::size_t(n)];
     const OpDef& def = op_def(node.op);
-    int storage = -1, workspace = -1;
+    int storage = -1, workspace = -1, status = -1;
     if (in_slot(node)) {
       plan.resident_bytes += bytes_of(node.type);
     } else if (def.view) {
@@ -72,8 +74,11 @@ void assign_storages(const Graph& graph, const kernels::CpuContext& context,
       const std::size_t bytes = def.workspace_bytes({in, node.type, node.attr, context});
       if (bytes) workspace = new_storage(aligned(bytes), n, n);
     }
+    if (def.may_fail)
+      status = new_storage(aligned(status_bytes(node.type.shape)), n, int(graph.nodes.size()));
     plan.storage_of.push_back(storage);
     plan.workspace_of.push_back(workspace);
+    plan.status_of.push_back(status);
   }
 }
 

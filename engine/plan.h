@@ -23,6 +23,7 @@ struct Plan {
   std::vector<Storage> storages;
   std::vector<int> storage_of;    ///< of each node; -1 where a slot keeps the value
   std::vector<int> workspace_of;  ///< of each node; -1 where the kernel needs none
+  std::vector<int> status_of;     ///< of each node, kept to the end; -1 where it cannot fail
   std::size_t arena_bytes = 0;
   std::size_t live_bound_bytes = 0;  ///< most bytes alive at once: no placement can be smaller
   std::size_t resident_bytes = 0;    ///< inputs and state

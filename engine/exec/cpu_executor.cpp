@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "engine/dump.h"
+#include "engine/status.h"
 
 namespace metatape {
 
@@ -49,6 +50,7 @@ struct CpuExecutor::Step {
   std::vector<const void*> in;
   void* out;
   void* workspace;
+  kernels::MatrixStatus* status;
 };
 
 namespace {
@@ -109,17 +111,25 @@ const void* CpuExecutor::address(int node) const {
 
 CpuExecutor::Step CpuExecutor::step_of(int n) {
   const Node& node = program_.graph.nodes[std::size_t(n)];
+  auto in_arena = [&](int storage) -> void* {
+    return storage < 0 ? nullptr : arena_->at(program_.plan.storages[std::size_t(storage)].offset);
+  };
   Step step{.node = n,
             .kernel = op_def(node.op).cpu,
             .in_types = program_.graph.input_types(node),
             .in = {},
             .out = const_cast<void*>(address(n)),
-            .workspace = nullptr};
+            .workspace = in_arena(program_.plan.workspace_of[std::size_t(n)]),
+            .status = static_cast<kernels::MatrixStatus*>(
+                in_arena(program_.plan.status_of[std::size_t(n)]))};
   for (int input : node.inputs) step.in.push_back(address(input));
-  const int workspace = program_.plan.workspace_of[std::size_t(n)];
-  if (workspace >= 0)
-    step.workspace = arena_->at(program_.plan.storages[std::size_t(workspace)].offset);
   return step;
+}
+
+void CpuExecutor::execute(const Step& s) const {
+  const Node& node = program_.graph.nodes[std::size_t(s.node)];
+  s.kernel({node.op, s.in_types, s.in, node.type, s.out, node.attr, s.workspace, s.status,
+            program_.context});
 }
 
 Tensor& CpuExecutor::input(const std::string& name) {
@@ -145,13 +155,15 @@ void CpuExecutor::run() {
   for (const Step& s : steps_) {
     const Node& node = program_.graph.nodes[std::size_t(s.node)];
     const auto start = trace_ ? Clock::now() : Clock::time_point();
-    s.kernel(
-        {node.op, s.in_types, s.in, node.type, s.out, node.attr, s.workspace, program_.context});
+    execute(s);
     if (trace_)
       std::fprintf(stderr, "trace %d %s %s %.1f us\n", node.instruction, op_name(node.op),
                    node.type.shape.str().c_str(),
                    std::chrono::duration<double, std::micro>(Clock::now() - start).count());
   }
+  warnings_.clear();
+  for (const Step& s : steps_)
+    if (s.status) read_status(program_.graph, s.node, s.status, warnings_);
 }
 
 void CpuExecutor::commit() {
@@ -190,8 +202,7 @@ std::string CpuExecutor::find_nonfinite() {
       return fmt::format("input {}", name);
   for (const Step& s : steps_) {
     const Node& node = program_.graph.nodes[std::size_t(s.node)];
-    s.kernel(
-        {node.op, s.in_types, s.in, node.type, s.out, node.attr, s.workspace, program_.context});
+    execute(s);
     if (!all_finite(s.out, node.type))
       return describe_instruction(*program_.graph.tape, node.instruction);
   }

@@ -38,7 +38,11 @@ class CpuExecutor {
   /// False for an input that the results do not need.
   bool has_input(const std::string& name) const;
 
+  /// Errors: numerical, naming the first instruction that failed for good (see engine/status.h).
   void run();
+  /// What the last run changed in order to succeed: a line for each instruction whose matrices
+  /// needed jitter.
+  const std::vector<std::string>& warnings() const { return warnings_; }
   /// Moves the computed updates into the states of the last run.
   void commit();
   /// Copy of fetched value k of the last run.
@@ -54,12 +58,14 @@ class CpuExecutor {
 
   const void* address(int node) const;
   Step step_of(int node);
+  void execute(const Step&) const;
 
   const Program& program_;
   StateStore& store_;
   std::map<std::string, Tensor> inputs_;
   std::unique_ptr<Arena> arena_;
   std::vector<Step> steps_;
+  std::vector<std::string> warnings_;
   bool trace_ = false;
 };
 

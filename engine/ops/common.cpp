@@ -18,6 +18,12 @@ void require_dtype(const InferCall& c, std::size_t operand, DType expected) {
                dtype_name(expected));
 }
 
+void require_square(const InferCall& c, std::size_t operand) {
+  const Shape& s = c.in[operand].shape;
+  if (s.rank() < 2 || s[-1] != s[-2])
+    fail_shape(c, "operand {} is {}, expected square matrices [...,n,n]", operand, s.str());
+}
+
 std::int64_t common_tasks(const InferCall& c) {
   std::int64_t tasks = 1;
   for (const ValueType& v : c.in) tasks = std::max(tasks, v.shape.tasks());

@@ -13,6 +13,8 @@ namespace metatape {
 /// Both f32 or both f64 (any number of operands), or a dtype error.
 DType require_same_float(const InferCall&);
 void require_dtype(const InferCall&, std::size_t operand, DType);
+/// The operand is [...,n,n].
+void require_square(const InferCall&, std::size_t operand);
 /// Task extents equal or 1; returns the larger.
 std::int64_t common_tasks(const InferCall&);
 /// Result type = type of the only operand, which is floating-point.
