@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
 
 #include "kernels/common/launch.cuh"
+#include "kernels/emulation/error.h"
 
 namespace metatape {
 namespace {
@@ -82,6 +84,28 @@ TEST(Votes, CountInWarpsAndInABlockWhoseLastWarpIsNotFull) {
     EXPECT_EQ(out[144 + thread], 2);
     EXPECT_EQ(unsigned(out[192 + thread]), thread < 32 ? kAll : 0xffffu);
   }
+}
+
+__global__ void early_return_kernel(int*) {
+  if (threadIdx.x == 0) return;
+  __syncthreads();
+}
+
+TEST(Barriers, NameThreadsThatReturnedBefore) {
+  int* device = nullptr;
+  cudaMalloc(&device, sizeof(int));
+  std::string text;
+  try {
+    MT_LAUNCH(early_return_kernel, 2, 40, 0, nullptr)(device);
+    cudaDeviceSynchronize();
+  } catch (const kernels::emulation::EmulationError& error) {
+    text = error.what();
+  }
+  cudaFree(device);
+  EXPECT_NE(text.find("kernel early_return_kernel, block (0, 0, 0), thread (1, 0, 0)"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("a barrier after 1 of 40 threads returned"), std::string::npos) << text;
 }
 
 __global__ void atomic_kernel(int* out) {

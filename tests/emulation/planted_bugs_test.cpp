@@ -26,7 +26,7 @@ struct PlantedBug {
   const char* expected;  // what its report says
 };
 
-constexpr int kBugs = 23;
+constexpr int kBugs = 24;
 constexpr PlantedBug kPlanted[] = {
     {1, "global read one past the end", Finder::address, "heap-buffer-overflow"},
     {2, "static shared array written out of bounds", Finder::address, "index 4 out of bounds"},
@@ -53,6 +53,7 @@ constexpr PlantedBug kPlanted[] = {
     {21, "the host reads device memory", Finder::address, "use-after-poison"},
     {22, "65536 blocks in y", Finder::emulation, "a grid of ("},
     {23, "64 KiB static shared memory", Finder::emulation, "with partial, the block needs 65536"},
+    {24, "a shuffle instead of __syncwarp", Finder::thread, "data race"},
 };
 
 /// All output of a command.

@@ -40,6 +40,7 @@ testing::AssertionResult refuses(const Action& action, const std::string& text) 
 class RuntimeApi : public testing::Test {
  protected:
   void SetUp() override {
+    settings() = {};
     cudaMalloc(&device_, kBytes);
     cudaMemset(device_, 0, kBytes);
     cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking);

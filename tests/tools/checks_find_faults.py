@@ -8,6 +8,9 @@ CLEAN = {
     "kernels/a/a.cpp": '#include "kernels/a/a.h"\n#include <cblas.h>\n#include <cmath>\n',
     "engine/io/b.cpp": '#include "kernels/a/a.h"\n#include <nlohmann/json.hpp>\n',
     "meta/data/c.cpp": '#include "engine/b.h"\n#include <png.h>\n',
+    "kernels/common/launch.cuh": "#define MT_LAUNCH(k, g, b, s, t) k<<<g, b, s, t>>>\n",
+    "kernels/common/device.cuh": "#define MT_SHARED(type, name, ...) __shared__ type name\n",
+    "kernels/a/a_cuda.cu": "MT_SHARED(int, x);  // not __shared__\nx = __shfl_sync(m, x, 0);\n",
     "tests/c_test.cpp": "EXPECT_NEAR(f(1, 2), x[0], tolerance::kGradient);\n",
 }
 # check, file, text of a fault
@@ -32,6 +35,19 @@ FAULTS = [
     ("check_source", "engine/bad.cpp", 'open("/tmp/x");\n'),
     ("check_source", "engine/bad.cpp", "int a;\n" * 401),
     ("check_source", "tests/bad_test.cpp", "EXPECT_NEAR(f(1, 2), 3, 1e-5);\n"),
+    ("check_source", "kernels/a/bad.cu", "kernel<<<1, 32>>>(x);\n"),
+    ("check_source", "kernels/a/bad.h", "kernel<<<1, 32>>>(x);\n"),
+    ("check_source", "kernels/a/bad.cu", 'asm volatile("bar.sync 0;");\n'),
+    ("check_source", "kernels/a/bad.cu", 'asm("bar.sync 0;");\n'),
+    ("check_source", "kernels/a/bad.cu", "__trap();\n"),
+    ("check_source", "kernels/a/bad.cu", "#include <cooperative_groups.h>\n"),
+    ("check_source", "kernels/a/bad.cuh", "volatile float* row = shared;\n"),
+    ("check_source", "kernels/a/bad.cu", "x = __shfl_down(x, 1);\n"),
+    ("check_source", "kernels/a/bad.cu", "x = __ballot(x);\n"),
+    ("check_source", "kernels/a/bad.cu", "__pipeline_memcpy_async(a, b, 16);\n"),
+    ("check_source", "kernels/a/bad.cu", "nvcuda::wmma::fragment<A> a;\n"),
+    ("check_source", "kernels/a/bad.cu", "__half x = 0;\n"),
+    ("check_source", "kernels/a/bad.cu", "__shared__ float tile[16];\n"),
     ("check_source", "tests/bad_test.cpp", "ASSERT_NEAR(f({1, 2}),\n  3, 2 * 1e-5f);\n"),
 ]
 

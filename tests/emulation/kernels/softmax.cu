@@ -26,7 +26,10 @@ __device__ float block_reduce(float x, Combine combine) {
   if (thread < 32) {
     partial[thread] = combine(partial[thread], partial[thread + 32]);
     for (int half = 16; half > 0; half /= 2) {
-      if (kBug != 20) __syncwarp();  // without it, a lane reads what another may not have written
+      // Without __syncwarp a lane may read what another has not written yet; a shuffle does not
+      // order memory.
+      if (kBug != 20 && kBug != 24) __syncwarp();
+      if (kBug == 24) __shfl_sync(0xffffffff, thread, 0);
       if (thread < half) partial[thread] = combine(partial[thread], partial[thread + half]);
     }
   }
