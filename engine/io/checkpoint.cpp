@@ -8,20 +8,6 @@
 namespace metatape {
 namespace {
 
-FileDType file_dtype(DType t) {
-  switch (t) {
-    case DType::f32:
-      return FileDType::f32;
-    case DType::f64:
-      return FileDType::f64;
-    case DType::i32:
-      return FileDType::i32;
-    case DType::u8:
-      return FileDType::u8;
-  }
-  return FileDType::u8;
-}
-
 DType dtype_of(FileDType t, const std::string& file, const std::string& name) {
   switch (t) {
     case FileDType::f32:

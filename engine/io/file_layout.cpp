@@ -56,6 +56,20 @@ Tensor from_file_layout(const Tensor& file, const Parameter& p) {
   return inside;
 }
 
+FileDType file_dtype(DType t) {
+  switch (t) {
+    case DType::f32:
+      return FileDType::f32;
+    case DType::f64:
+      return FileDType::f64;
+    case DType::i32:
+      return FileDType::i32;
+    case DType::u8:
+      return FileDType::u8;
+  }
+  return FileDType::u8;
+}
+
 const Parameter* parameter_of_state(const std::string& state,
                                     std::span<const Parameter> parameters) {
   for (const Parameter& p : parameters)

@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 
+#include "engine/io/safetensors.h"
 #include "engine/params.h"
 #include "engine/tensor.h"
 
@@ -15,6 +16,9 @@ Tensor to_file_layout(const Tensor& inside, const Parameter&);
 Tensor from_file_layout(const Tensor& file, const Parameter&);
 /// Extents of the parameter in files.
 Shape file_shape(const Parameter&);
+
+/// The type of its elements in files.
+FileDType file_dtype(DType);
 
 /// The parameter that a state belongs to (theta/<name>, optimizer/<moment>/<name>), or null.
 const Parameter* parameter_of_state(const std::string& state, std::span<const Parameter>);

@@ -53,10 +53,6 @@ class DumpFile {
   }
 
  private:
-  static FileDType file_dtype(DType t) {
-    return t == DType::f64 ? FileDType::f64 : t == DType::f32 ? FileDType::f32 : FileDType::i32;
-  }
-
   SafetensorsWriter writer_;
   std::vector<std::unique_ptr<Tensor>> kept_;
 };
