@@ -44,14 +44,15 @@ Window window_from(const json& stored, const std::string& prefix, const std::str
 
 class Training {
  public:
-  Training(const Workload& w, StateStore store, RunFolder& folder, const TrainOptions& options)
+  Training(const Workload& w, const RecordedProgram& step, StateStore store, RunFolder& folder,
+           const TrainOptions& options)
       : w_(w),
         config_(w.config),
         folder_(folder),
         options_(options),
         store_(std::move(store)),
         classification_(w.training->layout().kind == TaskKind::classification),
-        recorded_(record_training(config_, w.model, w.training->layout(), options.threads)) {
+        recorded_(step) {
     check_memory(memory_need(recorded_.program), config_);
     if (options.resume) restore();
     Tensor lr({}, precision_of(config_));
@@ -184,7 +185,7 @@ class Training {
   const TrainOptions& options_;
   StateStore store_;
   bool classification_;
-  RecordedProgram recorded_;
+  const RecordedProgram& recorded_;
   std::int64_t iteration_ = 0, saved_iteration_ = -1;
   Window window_, last_window_;
   std::filesystem::path checkpoint_;
@@ -192,9 +193,9 @@ class Training {
 
 }  // namespace
 
-TrainResult train(const Workload& workload, StateStore initial, RunFolder& folder,
-                  const TrainOptions& options) {
-  return Training(workload, std::move(initial), folder, options).run();
+TrainResult train(const Workload& workload, const RecordedProgram& step, StateStore initial,
+                  RunFolder& folder, const TrainOptions& options) {
+  return Training(workload, step, std::move(initial), folder, options).run();
 }
 
 }  // namespace metatape

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/tensor.h"
+#include "meta/programs.h"
 #include "meta/run_folder.h"
 #include "meta/workload.h"
 
@@ -27,9 +28,11 @@ struct TrainResult {
   std::string state_hash;
 };
 
-/// The meta-batch loop. `initial` holds the parameters; a resumed run replaces it by its latest
-/// checkpoint and continues bit for bit. Errors: numerical, if a loss is not finite: names the
-/// first instruction that was not, and leaves a checkpoint of the state before it; memory; io.
-TrainResult train(const Workload&, StateStore initial, RunFolder&, const TrainOptions&);
+/// The meta-batch loop over `step` (record_training). `initial` holds the parameters; a resumed run
+/// replaces it by its latest checkpoint and continues bit for bit. Errors: numerical, if a loss is
+/// not finite: names the first instruction that was not, and leaves a checkpoint of the state
+/// before it; memory; io.
+TrainResult train(const Workload&, const RecordedProgram& step, StateStore initial, RunFolder&,
+                  const TrainOptions&);
 
 }  // namespace metatape

@@ -48,13 +48,17 @@ class Trainer : public testing::Test {
     return read_text(path(run) / "metrics.jsonl");
   }
 
+  static RecordedProgram step_of(const Workload& w, int threads) {
+    return record_training(w.config, w.model, w.training->layout(), threads);
+  }
   TrainResult start(const Workload& w, const std::string& run, TrainOptions options = {}) {
     RunFolder folder = RunFolder::create(path(run), w.config, {});
-    return train(w, initial_state(w), folder, options);
+    return train(w, step_of(w, options.threads), initial_state(w), folder, options);
   }
   TrainResult resume(const Workload& w, const std::string& run, int threads = 1) {
     RunFolder folder = RunFolder::open(path(run));
-    return train(w, initial_state(w), folder, {.threads = threads, .resume = true});
+    return train(w, step_of(w, threads), initial_state(w), folder,
+                 {.threads = threads, .resume = true});
   }
   /// Trains until a stop that is asked for during the given iteration (counted from 1).
   TrainResult start_and_stop(Workload w, const std::string& run, std::int64_t iteration) {

@@ -5,8 +5,8 @@
 
 #include "engine/error.h"
 #include "meta/memory.h"
-#include "meta/progress.h"
 #include "meta/programs.h"
+#include "meta/progress.h"
 #include "meta/recipe.h"
 #include "meta/trainer.h"
 #include "models/initialisation.h"
@@ -77,10 +77,9 @@ void train_command(const TrainArguments& a, const Output& output) {
   const DataSet data = open_data(config, data_path);
   const Workload workload = assemble(config, data);
   // A run that cannot start leaves no folder that stands in the way of the next try.
-  check_memory(memory_need(record_training(config, workload.model, workload.training->layout(),
-                                           a.run.thread_count())
-                               .program),
-               config);
+  const RecordedProgram step =
+      record_training(config, workload.model, workload.training->layout(), a.run.thread_count());
+  check_memory(memory_need(step.program), config);
   if (resuming) {
     check_same_data(*folder, data);
     folder->set_config(config);
@@ -96,7 +95,7 @@ void train_command(const TrainArguments& a, const Output& output) {
   std::signal(SIGTERM, ask_to_stop);
   std::signal(SIGINT, ask_to_stop);
   const TrainResult r =
-      train(workload, std::move(store), *folder,
+      train(workload, step, std::move(store), *folder,
             {.threads = a.run.thread_count(), .resume = resuming, .stop = &stop_asked});
   if (r.stopped)
     output.say(
