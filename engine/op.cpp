@@ -23,7 +23,7 @@ const char* op_name(OpId op) { return kNames[std::size_t(op)]; }
 Cost instruction_cost(OpId op, const PlanCall& call) {
   const OpDef& def = op_def(op);
   Cost cost;
-  if (!def.cpu) return cost;
+  if (!runs(def)) return cost;
   auto bytes = [](const ValueType& v) {
     return double(v.shape.elements()) * double(dtype_bytes(v.dtype));
   };

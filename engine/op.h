@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/tape.h"
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 #include "kernels/common/matrix_status.h"
 
 namespace metatape {
@@ -44,7 +44,7 @@ struct Pullback {
 /// One per operand; an empty Var means "none" (not needed, or the derivative is zero).
 using Cotangents = std::vector<Var>;
 
-/// What a kernel binding sees at run time.
+/// What a kernel binding sees at run time, whatever the device.
 struct KernelCall {
   OpId op;
   std::span<const ValueType> in_types;
@@ -54,17 +54,15 @@ struct KernelCall {
   const Attr& attr;
   void* workspace;
   kernels::MatrixStatus* status;  ///< of an op that may fail: one for each matrix of the result
-  const kernels::CpuContext& context;
-
-  template <class T>
-  const T* input(std::size_t k) const {
-    return static_cast<const T*>(in[k]);
-  }
-  template <class T>
-  T* output() const {
-    return static_cast<T*>(out);
-  }
 };
+
+/// The same, and where to run: all pointers are of that device.
+template <class Context>
+struct DeviceCall : KernelCall {
+  const Context& context;
+};
+using CpuCall = DeviceCall<kernels::CpuContext>;
+using CudaCall = DeviceCall<kernels::CudaContext>;
 
 struct Cost {
   double flops = 0;
@@ -76,8 +74,40 @@ struct PlanCall {
   std::span<const ValueType> in;
   const ValueType& out;
   const Attr& attr;
-  const kernels::CpuContext& context;
 };
+
+/// The binding of an op to its kernels: one body, bind_kernel([](const auto& call) {...}), that
+/// calls a contract which has an overload for each context.
+struct KernelBinding {
+  void (*cpu)(const CpuCall&) = nullptr;
+  void (*cuda)(const CudaCall&) = nullptr;  ///< null in a build without CUDA
+};
+
+/// Bytes of workspace: bind_workspace([](const PlanCall&, const auto& context) {...}).
+struct WorkspaceBinding {
+  std::size_t (*cpu)(const PlanCall&, const kernels::CpuContext&) = nullptr;
+  std::size_t (*cuda)(const PlanCall&, const kernels::CudaContext&) = nullptr;
+};
+
+#if MT_HAVE_CUDA
+template <class Body>
+constexpr KernelBinding bind_kernel(Body body) {
+  return {body, body};
+}
+template <class Body>
+constexpr WorkspaceBinding bind_workspace(Body body) {
+  return {body, body};
+}
+#else
+template <class Body>
+constexpr KernelBinding bind_kernel(Body body) {
+  return {body};
+}
+template <class Body>
+constexpr WorkspaceBinding bind_workspace(Body body) {
+  return {body};
+}
+#endif
 
 /// Which operands may be read with stretched extents, so that a broadcast_to before them need not
 /// be materialised.
@@ -88,8 +118,8 @@ struct OpDef {
   /// Null: not differentiable; the derivative of the result is zero (indices, signs).
   Cotangents (*vjp)(const Pullback&) = nullptr;
   /// Null: nothing to run (slots, views).
-  void (*cpu)(const KernelCall&) = nullptr;
-  std::size_t (*workspace_bytes)(const PlanCall&) = nullptr;
+  KernelBinding kernel = {};
+  WorkspaceBinding workspace = {};  ///< null: none
   /// Null: one flop per element of the result.
   double (*flops)(const PlanCall&) = nullptr;
   std::string (*describe)(const Attr&) = nullptr;
@@ -98,6 +128,9 @@ struct OpDef {
   bool may_overwrite = false;  ///< the kernel may write onto a dense operand of the same type
   bool may_fail = false;       ///< the kernel leaves a status of each matrix; engine/status.h
 };
+
+/// Whether an instruction of this op runs anything.
+inline bool runs(const OpDef& def) { return def.kernel.cpu != nullptr; }
 
 const OpDef& op_def(OpId);
 const char* op_name(OpId);

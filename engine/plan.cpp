@@ -4,6 +4,9 @@
 #include <numeric>
 
 #include "engine/status.h"
+#if MT_HAVE_CUDA
+#include "kernels/common/cuda_context.h"
+#endif
 
 namespace metatape {
 namespace {
@@ -46,8 +49,20 @@ int overwritable(const Graph& graph, const Plan& plan, int n) {
   return -1;
 }
 
-void assign_storages(const Graph& graph, const kernels::CpuContext& context,
-                     const PlanOptions& options, Plan& plan) {
+std::size_t workspace_bytes(const Graph& graph, const Node& node, const Target& target) {
+  const WorkspaceBinding& binding = op_def(node.op).workspace;
+  if (!binding.cpu) return 0;
+  const std::vector<ValueType> in = graph.input_types(node);
+  const PlanCall call{in, node.type, node.attr};
+#if MT_HAVE_CUDA
+  if (target.device == Device::cuda)
+    return binding.cuda(call, kernels::CudaContext{.precision = target.precision});
+#endif
+  return binding.cpu(call, kernels::CpuContext{.threads = target.threads});
+}
+
+void assign_storages(const Graph& graph, const Target& target, const PlanOptions& options,
+                     Plan& plan) {
   const std::vector<int> last = last_readers(graph);
   auto new_storage = [&](std::size_t bytes, int first, int until) {
     plan.storages.push_back({bytes, first, until, 0});
@@ -69,11 +84,8 @@ void assign_storages(const Graph& graph, const kernels::CpuContext& context,
       int& until = plan.storages[std::size_t(storage)].last;
       until = std::max(until, last[std::size_t(n)]);
     }
-    if (def.workspace_bytes) {
-      const std::vector<ValueType> in = graph.input_types(node);
-      const std::size_t bytes = def.workspace_bytes({in, node.type, node.attr, context});
-      if (bytes) workspace = new_storage(aligned(bytes), n, n);
-    }
+    if (const std::size_t bytes = workspace_bytes(graph, node, target))
+      workspace = new_storage(aligned(bytes), n, n);
     if (def.may_fail)
       status = new_storage(aligned(status_bytes(node.type.shape)), n, int(graph.nodes.size()));
     plan.storage_of.push_back(storage);
@@ -167,9 +179,9 @@ std::size_t place_apart(Plan& plan) {
 
 }  // namespace
 
-Plan make_plan(const Graph& graph, const kernels::CpuContext& context, const PlanOptions& options) {
+Plan make_plan(const Graph& graph, const Target& target, const PlanOptions& options) {
   Plan plan;
-  assign_storages(graph, context, options, plan);
+  assign_storages(graph, target, options, plan);
   const std::vector<std::size_t> live = live_bytes(plan, graph.nodes.size());
   plan.live_bound_bytes = *std::max_element(live.begin(), live.end());
   plan.arena_bytes = options.share_memory ? place_in_rounds(plan, order_by_breadth(plan, live))

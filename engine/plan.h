@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/graph.h"
+#include "engine/target.h"
 
 namespace metatape {
 
@@ -38,6 +39,6 @@ struct PlanOptions {
 /// smaller (Pisarchyk & Lee 2020, arXiv:2001.03288, greedy by breadth), each into the lowest gap
 /// that is free for its whole lifetime; then again with those first that ended at the top, as long
 /// as the arena exceeds the bytes alive at once.
-Plan make_plan(const Graph&, const kernels::CpuContext&, const PlanOptions& = {});
+Plan make_plan(const Graph&, const Target&, const PlanOptions& = {});
 
 }  // namespace metatape

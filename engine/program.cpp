@@ -4,7 +4,7 @@ namespace metatape {
 
 Program compile(const Tape& tape, const CompileOptions& options) {
   Program program;
-  program.context.threads = options.threads;
+  program.target = options.target;
   Graph& graph = program.graph;
   graph = extract_graph(tape, options.fetch, options.update);
   remove_dead_code(graph);
@@ -12,13 +12,13 @@ Program compile(const Tape& tape, const CompileOptions& options) {
   fold_broadcasts(graph);
   remove_dead_code(graph);
   verify(graph);
-  program.plan = make_plan(graph, program.context, options.plan);
+  program.plan = make_plan(graph, program.target, options.plan);
   return program;
 }
 
 int Program::instruction_count() const {
   int count = 0;
-  for (const Node& node : graph.nodes) count += op_def(node.op).cpu != nullptr;
+  for (const Node& node : graph.nodes) count += runs(op_def(node.op));
   return count;
 }
 
@@ -26,7 +26,7 @@ Cost Program::cost() const {
   Cost total;
   for (const Node& node : graph.nodes) {
     const std::vector<ValueType> in = graph.input_types(node);
-    const Cost c = instruction_cost(node.op, {in, node.type, node.attr, context});
+    const Cost c = instruction_cost(node.op, {in, node.type, node.attr});
     total.flops += c.flops;
     total.bytes += c.bytes;
   }

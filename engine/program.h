@@ -7,13 +7,14 @@
 
 #include "engine/graph.h"
 #include "engine/plan.h"
+#include "engine/target.h"
 
 namespace metatape {
 
 struct CompileOptions {
   std::vector<Var> fetch;      ///< values to read after a run
   std::vector<Update> update;  ///< states to change when a run is committed
-  int threads = 1;             ///< sizes per-thread workspace; results do not depend on it
+  Target target = {};
   PlanOptions plan = {};
   bool merge_common = true;  ///< false leaves equal expressions apart (the reference in tests)
 };
@@ -21,7 +22,7 @@ struct CompileOptions {
 struct Program {
   Graph graph;
   Plan plan;
-  kernels::CpuContext context;
+  Target target;
 
   /// Instructions that run (slots and views do not).
   int instruction_count() const;

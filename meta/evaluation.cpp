@@ -33,10 +33,10 @@ void check_finite(CpuExecutor& executor, std::span<const double> losses) {
 }  // namespace
 
 Evaluation evaluate(const Config& config, const Model& model, const EpisodeSource& source,
-                    StateStore& store, std::int64_t tasks, int threads) {
+                    StateStore& store, std::int64_t tasks, const Target& target) {
   const std::int64_t at_once = std::min(config.outer.tasks, tasks);
   const RecordedProgram recorded =
-      record_evaluation(config, model, source.layout(), at_once, threads);
+      record_evaluation(config, model, source.layout(), at_once, target);
   check_memory(memory_need(recorded.program), config);
   CpuExecutor executor(recorded.program, store);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/model.h"
+#include "engine/target.h"
 #include "engine/tensor.h"
 #include "meta/config.h"
 #include "meta/data/episode_source.h"
@@ -30,7 +31,7 @@ struct Evaluation {
 /// Evaluates tasks 0 .. tasks-1 of the source, `config.outer.tasks` at a time. Errors: memory;
 /// numerical, if the loss of a task is not finite.
 Evaluation evaluate(const Config&, const Model&, const EpisodeSource&, StateStore&,
-                    std::int64_t tasks, int threads);
+                    std::int64_t tasks, const Target&);
 
 /// Accuracies in percent for classification, errors for regression, with the protocol.
 nlohmann::json to_json(const Evaluation&, const Config&, const std::string& split);

@@ -92,7 +92,7 @@ Objective objective_of(TaskKind kind) {
 }
 
 RecordedProgram record_training(const Config& config, const Model& model,
-                                const EpisodeLayout& layout, int threads) {
+                                const EpisodeLayout& layout, const Target& target) {
   Recording r = begin_recording(config, model, layout, config.outer.tasks);
   const MetaStep step = record_meta_step(model, r.theta, r.episodes, objective_of(layout.kind),
                                          adaptation_of(config, config.inner.steps));
@@ -101,29 +101,30 @@ RecordedProgram record_training(const Config& config, const Model& model,
       optimizer_of(config)->step(r.theta, combine_mean(step.task_gradient));
   return end_recording(std::move(r), {.fetch = {mean_tasks(step.loss), mean_tasks(step.score)},
                                       .update = updates,
-                                      .threads = threads});
+                                      .target = target});
 }
 
 RecordedProgram record_evaluation(const Config& config, const Model& model,
-                                  const EpisodeLayout& layout, std::int64_t tasks, int threads) {
+                                  const EpisodeLayout& layout, std::int64_t tasks,
+                                  const Target& target) {
   Recording r = begin_recording(config, model, layout, tasks);
   AdaptationCurve curve =
       record_adaptation_curve(model, r.theta, r.episodes, objective_of(layout.kind),
                               adaptation_of(config, config.inner.test_steps));
   std::vector<Var> fetch = std::move(curve.loss);
   fetch.insert(fetch.end(), curve.score.begin(), curve.score.end());
-  return end_recording(std::move(r), {.fetch = fetch, .update = {}, .threads = threads});
+  return end_recording(std::move(r), {.fetch = fetch, .update = {}, .target = target});
 }
 
 RecordedProgram record_gradients(const Config& config, const Model& model,
-                                 const EpisodeLayout& layout, int threads) {
+                                 const EpisodeLayout& layout, const Target& target) {
   Recording r = begin_recording(config, model, layout, config.outer.tasks);
   const MetaStep step = record_meta_step(model, r.theta, r.episodes, objective_of(layout.kind),
                                          adaptation_of(config, config.inner.steps));
   std::vector<Var> fetch{step.loss};
   for (const Var& v : combine_mean(step.task_gradient).values()) fetch.push_back(v);
   for (const Var& v : step.task_gradient.values()) fetch.push_back(v);
-  return end_recording(std::move(r), {.fetch = fetch, .update = {}, .threads = threads});
+  return end_recording(std::move(r), {.fetch = fetch, .update = {}, .target = target});
 }
 
 void feed_episodes(CpuExecutor& executor, const EpisodeBatch& batch) {

@@ -19,16 +19,16 @@ struct RecordedProgram {
 };
 
 /// One meta-step of training. Fetches: mean loss, mean score. Updates: parameters and optimiser.
-RecordedProgram record_training(const Config&, const Model&, const EpisodeLayout&, int threads);
+RecordedProgram record_training(const Config&, const Model&, const EpisodeLayout&, const Target&);
 
 /// Adaptation of `tasks` new tasks. Fetches: loss after 0..test_steps steps, then the scores; T x
 /// [].
 RecordedProgram record_evaluation(const Config&, const Model&, const EpisodeLayout&,
-                                  std::int64_t tasks, int threads);
+                                  std::int64_t tasks, const Target&);
 
 /// One meta-step with all its results. Fetches: loss T x [], then per parameter the meta-gradient,
 /// then per parameter the task gradients T x [...].
-RecordedProgram record_gradients(const Config&, const Model&, const EpisodeLayout&, int threads);
+RecordedProgram record_gradients(const Config&, const Model&, const EpisodeLayout&, const Target&);
 
 /// Copies episodes into the inputs of a program, in its precision.
 void feed_episodes(CpuExecutor&, const EpisodeBatch&);

@@ -103,7 +103,7 @@ class Training {
 
   void validate(Progress& progress) {
     const Evaluation e =
-        evaluate(config_, w_.model, *w_.validation, store_, config_.eval.tasks, options_.threads);
+        evaluate(config_, w_.model, *w_.validation, store_, config_.eval.tasks, options_.target);
     json line = to_json(e, config_, "validation");
     line["iteration"] = iteration_;
     folder_.append_metrics(line);

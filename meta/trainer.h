@@ -14,7 +14,7 @@
 namespace metatape {
 
 struct TrainOptions {
-  int threads = 1;
+  Target target = {};
   bool resume = false;
   const std::atomic<bool>* stop = nullptr;  ///< set by a signal: save and return
 };

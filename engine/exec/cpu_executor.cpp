@@ -45,7 +45,7 @@ class CpuExecutor::Arena {
 /// An instruction with its pointers resolved: all that a run needs.
 struct CpuExecutor::Step {
   int node;
-  void (*kernel)(const KernelCall&);
+  void (*kernel)(const CpuCall&);
   std::vector<ValueType> in_types;
   std::vector<const void*> in;
   void* out;
@@ -54,16 +54,6 @@ struct CpuExecutor::Step {
 };
 
 namespace {
-
-Tensor& state_of(StateStore& store, const Slot& slot) {
-  auto [found, created] = store.try_emplace(slot.name, slot.shape, slot.dtype);
-  Tensor& tensor = found->second;
-  if (tensor.shape() != slot.shape || tensor.dtype() != slot.dtype)
-    fail(ErrorKind::shape, slot.name, "the stored state is {} {}, the program needs {} {}",
-         dtype_name(tensor.dtype()), tensor.shape().str(), dtype_name(slot.dtype),
-         slot.shape.str());
-  return tensor;
-}
 
 bool all_finite(const void* data, const ValueType& type) {
   const std::int64_t count = type.shape.elements();
@@ -81,19 +71,12 @@ bool all_finite(const void* data, const ValueType& type) {
 }  // namespace
 
 CpuExecutor::CpuExecutor(const Program& program, StateStore& store)
-    : program_(program), store_(store), trace_(std::getenv("MT_TRACE") != nullptr) {
+    : Executor(program, store),
+      arena_(std::make_unique<Arena>(program.plan.arena_bytes)),
+      trace_(std::getenv("MT_TRACE") != nullptr) {
   const Graph& graph = program.graph;
-  for (int n = 0; n < int(graph.nodes.size()); ++n) {
-    const OpId op = graph.nodes[std::size_t(n)].op;
-    if (op == OpId::state) state_of(store_, graph.slot_of(n));
-    if (op == OpId::input) {
-      const Slot& slot = graph.slot_of(n);
-      inputs_.try_emplace(slot.name, slot.shape, slot.dtype);
-    }
-  }
-  arena_ = std::make_unique<Arena>(program.plan.arena_bytes);
   for (int n = 0; n < int(graph.nodes.size()); ++n)
-    if (op_def(graph.nodes[std::size_t(n)].op).cpu) steps_.push_back(step_of(n));
+    if (runs(op_def(graph.nodes[std::size_t(n)].op))) steps_.push_back(step_of(n));
 }
 
 CpuExecutor::~CpuExecutor() = default;
@@ -115,7 +98,7 @@ CpuExecutor::Step CpuExecutor::step_of(int n) {
     return storage < 0 ? nullptr : arena_->at(program_.plan.storages[std::size_t(storage)].offset);
   };
   Step step{.node = n,
-            .kernel = op_def(node.op).cpu,
+            .kernel = op_def(node.op).kernel.cpu,
             .in_types = program_.graph.input_types(node),
             .in = {},
             .out = const_cast<void*>(address(n)),
@@ -128,26 +111,9 @@ CpuExecutor::Step CpuExecutor::step_of(int n) {
 
 void CpuExecutor::execute(const Step& s) const {
   const Node& node = program_.graph.nodes[std::size_t(s.node)];
-  s.kernel({node.op, s.in_types, s.in, node.type, s.out, node.attr, s.workspace, s.status,
-            program_.context});
-}
-
-Tensor& CpuExecutor::input(const std::string& name) {
-  const auto found = inputs_.find(name);
-  if (found != inputs_.end()) return found->second;
-  std::vector<std::string> names;
-  for (const auto& [known, tensor] : inputs_) names.push_back(known);
-  fail(ErrorKind::usage, name, "the program has no such input; it has: {}", fmt::join(names, ", "));
-}
-
-bool CpuExecutor::has_input(const std::string& name) const { return inputs_.contains(name); }
-
-void CpuExecutor::feed(const std::string& name, const Tensor& value) {
-  Tensor& slot = input(name);
-  if (slot.shape() != value.shape() || slot.dtype() != value.dtype())
-    fail(ErrorKind::shape, name, "fed {} {}, the program expects {} {}", dtype_name(value.dtype()),
-         value.shape().str(), dtype_name(slot.dtype()), slot.shape().str());
-  std::ranges::copy(value.bytes(), slot.bytes().begin());
+  const kernels::CpuContext context{.threads = program_.target.threads};
+  s.kernel(
+      {{node.op, s.in_types, s.in, node.type, s.out, node.attr, s.workspace, s.status}, context});
 }
 
 void CpuExecutor::run() {
@@ -195,6 +161,17 @@ Tensor CpuExecutor::fetch(std::size_t k) const {
               result.bytes().begin());  // memcpy must not see the null pointer of an empty value
   return result;
 }
+
+void CpuExecutor::step() {
+  run();
+  std::vector<double> scalars;
+  for (std::size_t k = 0; k < program_.graph.fetches.size(); ++k) scalars.push_back(fetch(k).at(0));
+  stopped_ = stopped_ || !std::isfinite(scalars.at(0));
+  if (!stopped_) commit();
+  collected_.push_back(std::move(scalars));
+}
+
+std::vector<std::vector<double>> CpuExecutor::collect() { return std::exchange(collected_, {}); }
 
 std::string CpuExecutor::find_nonfinite() {
   for (const auto& [name, tensor] : inputs_)

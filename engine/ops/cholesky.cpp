@@ -18,17 +18,17 @@ ValueType infer_cholesky(const InferCall& c) {
   return {c.in[0].shape, dtype};
 }
 
-void cholesky_call(const KernelCall& c) {
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::cholesky_cpu<T>({.batch = matrix_count(c.out_type.shape),
-                              .n = c.out_type.shape[-1],
-                              .jitter_tries = int(c.attr.as<CholeskyAttr>().jitter_tries),
-                              .a = c.input<T>(0),
-                              .l = c.output<T>(),
-                              .status = c.status},
-                             c.context);
+constexpr auto cholesky_call = [](const auto& c) {
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::cholesky<T>({.batch = matrix_count(c.out_type.shape),
+                          .n = c.out_type.shape[-1],
+                          .jitter_tries = int(attribute<CholeskyAttr>(c).jitter_tries),
+                          .a = input<T>(c, 0),
+                          .l = output<T>(c),
+                          .status = c.status},
+                         c.context);
   });
-}
+};
 
 // Murray 2016, arXiv:1602.07527. A solve takes its matrix from the left only, so what comes out is
 // S' = l'^-1 (l'^-1 phi)'; only S + S' is wanted.
@@ -53,7 +53,7 @@ std::string describe_cholesky(const Attr& attr) {
 
 const OpDef cholesky_def{.infer = infer_cholesky,
                          .vjp = cholesky_vjp,
-                         .cpu = cholesky_call,
+                         .kernel = bind_kernel(cholesky_call),
                          .flops = cholesky_flops,
                          .describe = describe_cholesky,
                          .may_fail = true};

@@ -26,13 +26,13 @@ ValueType infer_log_softmax(const InferCall& c) {
   return infer_same(c);
 }
 
-void log_softmax_call(const KernelCall& c) {
+constexpr auto log_softmax_call = [](const auto& c) {
   const Shape& s = c.out_type.shape;
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::log_softmax_cpu<T>(s.tasks() * rows_per_task(s), s[-1], c.input<T>(0), c.output<T>(),
-                                c.context);
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::log_softmax<T>(s.tasks() * rows_per_task(s), s[-1], input<T>(c, 0), output<T>(c),
+                            c.context);
   });
-}
+};
 
 Cotangents log_softmax_vjp(const Pullback& p) {
   const int last[] = {-1};
@@ -69,35 +69,35 @@ ValueType infer_put(const InferCall& c) {
   return {c.in[0].shape.with_tasks(common_tasks(c)).appended(classes), dtype};
 }
 
-void take_call(const KernelCall& c) {
+constexpr auto take_call = [](const auto& c) {
   const Shape& x = c.in_types[0].shape;
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::take_label_cpu<T>({.tasks = c.out_type.shape.tasks(),
-                                .rows = rows_per_task(x),
-                                .columns = x[-1],
-                                .x_task_stride = task_stride(x),
-                                .label_task_stride = task_stride(c.in_types[1].shape),
-                                .x = c.input<T>(0),
-                                .label = c.input<std::int32_t>(1),
-                                .y = c.output<T>()},
-                               c.context);
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::take_label<T>({.tasks = c.out_type.shape.tasks(),
+                            .rows = rows_per_task(x),
+                            .columns = x[-1],
+                            .x_task_stride = task_stride(x),
+                            .label_task_stride = task_stride(c.in_types[1].shape),
+                            .x = input<T>(c, 0),
+                            .label = input<std::int32_t>(c, 1),
+                            .y = output<T>(c)},
+                           c.context);
   });
-}
+};
 
-void put_call(const KernelCall& c) {
+constexpr auto put_call = [](const auto& c) {
   const Shape& x_bar = c.out_type.shape;
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::put_label_cpu<T>({.tasks = x_bar.tasks(),
-                               .rows = rows_per_task(x_bar),
-                               .columns = x_bar[-1],
-                               .y_task_stride = task_stride(c.in_types[0].shape),
-                               .label_task_stride = task_stride(c.in_types[1].shape),
-                               .y_bar = c.input<T>(0),
-                               .label = c.input<std::int32_t>(1),
-                               .x_bar = c.output<T>()},
-                              c.context);
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::put_label<T>({.tasks = x_bar.tasks(),
+                           .rows = rows_per_task(x_bar),
+                           .columns = x_bar[-1],
+                           .y_task_stride = task_stride(c.in_types[0].shape),
+                           .label_task_stride = task_stride(c.in_types[1].shape),
+                           .y_bar = input<T>(c, 0),
+                           .label = input<std::int32_t>(c, 1),
+                           .x_bar = output<T>(c)},
+                          c.context);
   });
-}
+};
 
 Cotangents take_vjp(const Pullback& p) {
   return {sum_like(put_label(p.ct, p.in[1], p.in[0].extent(-1), p.where), p.in[0], p.where)};
@@ -120,13 +120,13 @@ ValueType infer_argmax(const InferCall& c) {
   return {c.in[0].shape.without_last(), DType::i32};
 }
 
-void argmax_call(const KernelCall& c) {
+constexpr auto argmax_call = [](const auto& c) {
   const Shape& x = c.in_types[0].shape;
-  with_float(c.in_types[0].dtype, [&]<class T>() {
-    kernels::argmax_cpu<T>(x.tasks() * rows_per_task(x), x[-1], c.input<T>(0),
-                           c.output<std::int32_t>(), c.context);
+  with_float(c, c.in_types[0].dtype, [&]<class T>() {
+    kernels::argmax<T>(x.tasks() * rows_per_task(x), x[-1], input<T>(c, 0), output<std::int32_t>(c),
+                       c.context);
   });
-}
+};
 
 struct TypeAttr {
   DType dtype;
@@ -141,30 +141,32 @@ ValueType infer_equal(const InferCall& c) {
   return {a.with_tasks(common_tasks(c)), c.attr.as<TypeAttr>().dtype};
 }
 
-void equal_call(const KernelCall& c) {
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::equal_labels_cpu<T>({.tasks = c.out_type.shape.tasks(),
-                                  .rows = c.out_type.shape.elements_per_task(),
-                                  .a_task_stride = task_stride(c.in_types[0].shape),
-                                  .b_task_stride = task_stride(c.in_types[1].shape),
-                                  .a = c.input<std::int32_t>(0),
-                                  .b = c.input<std::int32_t>(1),
-                                  .y = c.output<T>()},
-                                 c.context);
+constexpr auto equal_call = [](const auto& c) {
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::equal_labels<T>({.tasks = c.out_type.shape.tasks(),
+                              .rows = c.out_type.shape.elements_per_task(),
+                              .a_task_stride = task_stride(c.in_types[0].shape),
+                              .b_task_stride = task_stride(c.in_types[1].shape),
+                              .a = input<std::int32_t>(c, 0),
+                              .b = input<std::int32_t>(c, 1),
+                              .y = output<T>(c)},
+                             c.context);
   });
-}
+};
 
 }  // namespace
 
 const OpDef log_softmax_def{.infer = infer_log_softmax,
                             .vjp = log_softmax_vjp,
-                            .cpu = log_softmax_call,
+                            .kernel = bind_kernel(log_softmax_call),
                             .may_overwrite = true};
-const OpDef take_label_def{.infer = infer_take, .vjp = take_vjp, .cpu = take_call};
-const OpDef put_label_def{
-    .infer = infer_put, .vjp = put_vjp, .cpu = put_call, .describe = describe_classes};
-const OpDef argmax_def{.infer = infer_argmax, .cpu = argmax_call};
-const OpDef equal_labels_def{.infer = infer_equal, .cpu = equal_call};
+const OpDef take_label_def{.infer = infer_take, .vjp = take_vjp, .kernel = bind_kernel(take_call)};
+const OpDef put_label_def{.infer = infer_put,
+                          .vjp = put_vjp,
+                          .kernel = bind_kernel(put_call),
+                          .describe = describe_classes};
+const OpDef argmax_def{.infer = infer_argmax, .kernel = bind_kernel(argmax_call)};
+const OpDef equal_labels_def{.infer = infer_equal, .kernel = bind_kernel(equal_call)};
 
 Var log_softmax(Var x, Loc where) { return x.tape->push(OpId::log_softmax, {x}, Attr(), where); }
 

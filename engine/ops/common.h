@@ -38,15 +38,49 @@ inline std::int64_t task_stride(const Shape& s) {
   return s.tasks() == 1 ? 0 : s.elements_per_task();
 }
 
-/// Calls f.template operator()<T>() with the C++ type of a floating dtype.
+template <class A>
+A attribute(const KernelCall& c) {
+  return c.attr.as<A>();
+}
+template <class T>
+const T* input(const KernelCall& c, std::size_t k) {
+  return static_cast<const T*>(c.in[k]);
+}
+template <class T>
+T* output(const KernelCall& c) {
+  return static_cast<T*>(c.out);
+}
+template <class T>
+T* workspace(const KernelCall& c) {
+  return static_cast<T*>(c.workspace);
+}
+
+/// Calls f.template operator()<T>() with the C++ type of a floating dtype. Kernels of a GPU exist
+/// for f32 alone: programs in f64 are refused before they get here.
 template <class F>
-decltype(auto) with_float(DType t, F&& f) {
-  return t == DType::f64 ? f.template operator()<double>() : f.template operator()<float>();
+void with_float(const CpuCall&, DType t, F&& f) {
+  if (t == DType::f64)
+    f.template operator()<double>();
+  else
+    f.template operator()<float>();
+}
+template <class F>
+void with_float(const CudaCall&, DType, F&& f) {
+  f.template operator()<float>();
 }
 
 /// The same for any dtype.
 template <class F>
-decltype(auto) with_any(DType t, F&& f) {
+void with_any(const CudaCall&, DType t, F&& f) {
+  if (t == DType::i32)
+    f.template operator()<std::int32_t>();
+  else if (t == DType::u8)
+    f.template operator()<std::uint8_t>();
+  else
+    f.template operator()<float>();
+}
+template <class F>
+void with_any(const CpuCall&, DType t, F&& f) {
   switch (t) {
     case DType::f64:
       return f.template operator()<double>();
@@ -55,9 +89,8 @@ decltype(auto) with_any(DType t, F&& f) {
     case DType::u8:
       return f.template operator()<std::uint8_t>();
     case DType::f32:
-      break;
+      return f.template operator()<float>();
   }
-  return f.template operator()<float>();
 }
 
 }  // namespace metatape

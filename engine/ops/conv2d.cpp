@@ -67,19 +67,19 @@ ValueType infer_conv2d(const InferCall& c) {
   return {result_of(g).with_tasks(common_tasks(c)), dtype};
 }
 
-void conv2d_call(const KernelCall& c) {
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::conv2d_cpu<T>({.geometry = geometry(c.out_type.shape.tasks(), c.in_types[0].shape,
-                                                 c.in_types[1].shape, c.attr.as<ConvAttr>()),
-                            .x_task_stride = task_stride(c.in_types[0].shape),
-                            .w_task_stride = task_stride(c.in_types[1].shape),
-                            .x = c.input<T>(0),
-                            .w = c.input<T>(1),
-                            .y = c.output<T>(),
-                            .workspace = static_cast<T*>(c.workspace)},
-                           c.context);
+constexpr auto conv2d_call = [](const auto& c) {
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::conv2d<T>({.geometry = geometry(c.out_type.shape.tasks(), c.in_types[0].shape,
+                                             c.in_types[1].shape, attribute<ConvAttr>(c)),
+                        .x_task_stride = task_stride(c.in_types[0].shape),
+                        .w_task_stride = task_stride(c.in_types[1].shape),
+                        .x = input<T>(c, 0),
+                        .w = input<T>(c, 1),
+                        .y = output<T>(c),
+                        .workspace = workspace<T>(c)},
+                       c.context);
   });
-}
+};
 
 // ---- conv2d_input_grad: operands y_bar, w
 // ----------------------------------------------------------
@@ -97,20 +97,20 @@ ValueType infer_input_grad(const InferCall& c) {
   return {image_of(g).with_tasks(common_tasks(c)), dtype};
 }
 
-void input_grad_call(const KernelCall& c) {
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::conv2d_input_grad_cpu<T>(
+constexpr auto input_grad_call = [](const auto& c) {
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::conv2d_input_grad<T>(
         {.geometry = geometry(c.out_type.shape.tasks(), c.out_type.shape, c.in_types[1].shape,
-                              c.attr.as<ConvAttr>()),
+                              attribute<ConvAttr>(c)),
          .y_task_stride = task_stride(c.in_types[0].shape),
          .w_task_stride = task_stride(c.in_types[1].shape),
-         .y_bar = c.input<T>(0),
-         .w = c.input<T>(1),
-         .x_bar = c.output<T>(),
-         .workspace = static_cast<T*>(c.workspace)},
+         .y_bar = input<T>(c, 0),
+         .w = input<T>(c, 1),
+         .x_bar = output<T>(c),
+         .workspace = workspace<T>(c)},
         c.context);
   });
-}
+};
 
 // ---- conv2d_weight_grad: operands x, y_bar
 // -----------------------------------------------------------
@@ -128,20 +128,20 @@ ValueType infer_weight_grad(const InferCall& c) {
   return {filter_of(g).with_tasks(common_tasks(c)), dtype};
 }
 
-void weight_grad_call(const KernelCall& c) {
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::conv2d_weight_grad_cpu<T>(
+constexpr auto weight_grad_call = [](const auto& c) {
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::conv2d_weight_grad<T>(
         {.geometry = geometry(c.out_type.shape.tasks(), c.in_types[0].shape, c.out_type.shape,
-                              c.attr.as<ConvAttr>()),
+                              attribute<ConvAttr>(c)),
          .x_task_stride = task_stride(c.in_types[0].shape),
          .y_task_stride = task_stride(c.in_types[1].shape),
-         .x = c.input<T>(0),
-         .y_bar = c.input<T>(1),
-         .w_bar = c.output<T>(),
-         .workspace = static_cast<T*>(c.workspace)},
+         .x = input<T>(c, 0),
+         .y_bar = input<T>(c, 1),
+         .w_bar = output<T>(c),
+         .workspace = workspace<T>(c)},
         c.context);
   });
-}
+};
 
 // ---- planning
 // --------------------------------------------------------------------------------------
@@ -213,36 +213,31 @@ Cotangents weight_grad_vjp(const Pullback& p) {
 
 const OpDef conv2d_def{.infer = infer_conv2d,
                        .vjp = conv2d_vjp,
-                       .cpu = conv2d_call,
-                       .workspace_bytes =
-                           [](const PlanCall& c) {
-                             return bytes(
-                                 kernels::conv2d_workspace_elements(forward_plan(c), c.context), c);
-                           },
+                       .kernel = bind_kernel(conv2d_call),
+                       .workspace = bind_workspace([](const PlanCall& c, const auto& context) {
+                         return bytes(kernels::conv2d_workspace_elements(forward_plan(c), context),
+                                      c);
+                       }),
                        .flops = [](const PlanCall& c) { return flops_of(forward_plan(c)); },
                        .describe = describe_conv,
                        .broadcasts = Broadcasts::tasks};
 const OpDef conv2d_input_grad_def{
     .infer = infer_input_grad,
     .vjp = input_grad_vjp,
-    .cpu = input_grad_call,
-    .workspace_bytes =
-        [](const PlanCall& c) {
-          return bytes(kernels::conv2d_input_grad_workspace_elements(input_grad_plan(c), c.context),
-                       c);
-        },
+    .kernel = bind_kernel(input_grad_call),
+    .workspace = bind_workspace([](const PlanCall& c, const auto& context) {
+      return bytes(kernels::conv2d_input_grad_workspace_elements(input_grad_plan(c), context), c);
+    }),
     .flops = [](const PlanCall& c) { return flops_of(input_grad_plan(c)); },
     .describe = describe_conv,
     .broadcasts = Broadcasts::tasks};
 const OpDef conv2d_weight_grad_def{
     .infer = infer_weight_grad,
     .vjp = weight_grad_vjp,
-    .cpu = weight_grad_call,
-    .workspace_bytes =
-        [](const PlanCall& c) {
-          return bytes(
-              kernels::conv2d_weight_grad_workspace_elements(weight_grad_plan(c), c.context), c);
-        },
+    .kernel = bind_kernel(weight_grad_call),
+    .workspace = bind_workspace([](const PlanCall& c, const auto& context) {
+      return bytes(kernels::conv2d_weight_grad_workspace_elements(weight_grad_plan(c), context), c);
+    }),
     .flops = [](const PlanCall& c) { return flops_of(weight_grad_plan(c)); },
     .describe = describe_conv,
     .broadcasts = Broadcasts::tasks};

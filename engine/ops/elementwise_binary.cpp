@@ -22,26 +22,26 @@ ValueType infer_broadcast(const InferCall& c) {
 }
 
 template <BinaryFunction function>
-void binary_call(const KernelCall& c) {
+constexpr auto binary_call = [](const auto& c) {
   const Shape& out = c.out_type.shape;
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::binary_cpu<T>({.function = function,
-                            .scalars = {T(c.attr.as<SlopeAttr>().slope), T(0)},
-                            .loops = loops_of(out),
-                            .a_strides = strides_over(c.in_types[0].shape, out),
-                            .b_strides = strides_over(c.in_types[1].shape, out),
-                            .a = c.input<T>(0),
-                            .b = c.input<T>(1),
-                            .y = c.output<T>()},
-                           c.context);
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::binary<T>({.function = function,
+                        .scalars = {T(attribute<SlopeAttr>(c).slope), T(0)},
+                        .loops = loops_of(out),
+                        .a_strides = strides_over(c.in_types[0].shape, out),
+                        .b_strides = strides_over(c.in_types[1].shape, out),
+                        .a = input<T>(c, 0),
+                        .b = input<T>(c, 1),
+                        .y = output<T>(c)},
+                       c.context);
   });
-}
+};
 
 template <BinaryFunction function>
 constexpr OpDef binary(Cotangents (*vjp)(const Pullback&)) {
   return {.infer = infer_broadcast,
           .vjp = vjp,
-          .cpu = binary_call<function>,
+          .kernel = bind_kernel(binary_call<function>),
           .broadcasts = Broadcasts::all,
           .may_overwrite = true};
 }

@@ -14,21 +14,24 @@ struct ScalarAttr {
 };
 
 template <UnaryFunction function>
-void unary_call(const KernelCall& c) {
-  const auto s = c.attr.as<ScalarAttr>();
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::unary_cpu<T>({.function = function,
-                           .scalars = {T(s.alpha), T(s.beta)},
-                           .count = c.out_type.shape.elements(),
-                           .x = c.input<T>(0),
-                           .y = c.output<T>()},
-                          c.context);
+constexpr auto unary_call = [](const auto& c) {
+  const auto s = attribute<ScalarAttr>(c);
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::unary<T>({.function = function,
+                       .scalars = {T(s.alpha), T(s.beta)},
+                       .count = c.out_type.shape.elements(),
+                       .x = input<T>(c, 0),
+                       .y = output<T>(c)},
+                      c.context);
   });
-}
+};
 
 template <UnaryFunction function>
 constexpr OpDef unary(Cotangents (*vjp)(const Pullback&)) {
-  return {.infer = infer_same, .vjp = vjp, .cpu = unary_call<function>, .may_overwrite = true};
+  return {.infer = infer_same,
+          .vjp = vjp,
+          .kernel = bind_kernel(unary_call<function>),
+          .may_overwrite = true};
 }
 
 double alpha(const Pullback& p) { return p.attr.as<ScalarAttr>().alpha; }
@@ -60,14 +63,14 @@ Cotangents cast_vjp(const Pullback& p) {
   return {cast(p.ct, p.in[0].dtype(), p.where)};
 }
 
-void cast_call(const KernelCall& c) {
-  with_any(c.in_types[0].dtype, [&]<class From>() {
-    with_any(c.out_type.dtype, [&]<class To>() {
-      kernels::cast_cpu<From, To>(c.input<From>(0), c.output<To>(), c.out_type.shape.elements(),
-                                  c.context);
+constexpr auto cast_call = [](const auto& c) {
+  with_any(c, c.in_types[0].dtype, [&]<class From>() {
+    with_any(c, c.out_type.dtype, [&]<class To>() {
+      kernels::cast<From, To>(input<From>(c, 0), output<To>(c), c.out_type.shape.elements(),
+                              c.context);
     });
   });
-}
+};
 
 std::string describe_cast(const Attr& attr) { return dtype_name(attr.as<CastAttr>().to); }
 
@@ -107,8 +110,10 @@ const OpDef abs_def = unary<UnaryFunction::abs_>(
 const OpDef sign_def = unary<UnaryFunction::sign>(nullptr);
 const OpDef relu_def = with_scalars(unary<UnaryFunction::relu>(
     [](const Pullback& p) -> Cotangents { return {relu_mask(p.ct, p.in[0], alpha(p), p.where)}; }));
-const OpDef cast_def{
-    .infer = infer_cast, .vjp = cast_vjp, .cpu = cast_call, .describe = describe_cast};
+const OpDef cast_def{.infer = infer_cast,
+                     .vjp = cast_vjp,
+                     .kernel = bind_kernel(cast_call),
+                     .describe = describe_cast};
 
 Var affine(Var x, double alpha, double beta, Loc where) {
   if (alpha == 1 && beta == 0) return x;

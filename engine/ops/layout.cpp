@@ -15,16 +15,17 @@ namespace {
 double no_flops(const PlanCall&) { return 0; }
 
 /// Copies between a dense array and part of another; `part` is the loop nest of both.
-void strided_copy(const KernelCall& c, const Shape& part, const void* x,
+template <class Call>
+void strided_copy(const Call& c, const Shape& part, const void* x,
                   const kernels::Extents& x_strides, std::int64_t x_offset, void* y,
                   const kernels::Extents& y_strides, std::int64_t y_offset) {
-  with_any(c.out_type.dtype, [&]<class T>() {
-    kernels::copy_cpu<T>({.loops = loops_of(part),
-                          .x_strides = x_strides,
-                          .y_strides = y_strides,
-                          .x = static_cast<const T*>(x) + x_offset,
-                          .y = static_cast<T*>(y) + y_offset},
-                         c.context);
+  with_any(c, c.out_type.dtype, [&]<class T>() {
+    kernels::copy<T>({.loops = loops_of(part),
+                      .x_strides = x_strides,
+                      .y_strides = y_strides,
+                      .x = static_cast<const T*>(x) + x_offset,
+                      .y = static_cast<T*>(y) + y_offset},
+                     c.context);
   });
 }
 
@@ -74,15 +75,15 @@ ValueType infer_transpose(const InferCall& c) {
   return {out, c.in[0].dtype};
 }
 
-void transpose_call(const KernelCall& c) {
-  const auto a = c.attr.as<TransposeAttr>();
+constexpr auto transpose_call = [](const auto& c) {
+  const auto a = attribute<TransposeAttr>(c);
   const Shape &x = c.in_types[0].shape, &y = c.out_type.shape;
   const kernels::Extents x_strides = strides_over(x, x);
   kernels::Extents permuted{};
   permuted[0] = x_strides[0];
   for (int k = 0; k < a.rank; ++k) permuted[k + 1] = x_strides[a.permutation[k] + 1];
   strided_copy(c, y, c.in[0], permuted, 0, c.out, strides_over(y, y), 0);
-}
+};
 
 Cotangents transpose_vjp(const Pullback& p) {
   const auto a = p.attr.as<TransposeAttr>();
@@ -131,20 +132,20 @@ std::pair<kernels::Extents, std::int64_t> span_of(const Shape& large, const Span
   return {strides, along * a.start};
 }
 
-void slice_call(const KernelCall& c) {
-  const auto [strides, offset] = span_of(c.in_types[0].shape, c.attr.as<SpanAttr>());
+constexpr auto slice_call = [](const auto& c) {
+  const auto [strides, offset] = span_of(c.in_types[0].shape, attribute<SpanAttr>(c));
   const Shape& part = c.out_type.shape;
   strided_copy(c, part, c.in[0], strides, offset, c.out, strides_over(part, part), 0);
-}
+};
 
-void pad_call(const KernelCall& c) {
-  const auto [strides, offset] = span_of(c.out_type.shape, c.attr.as<SpanAttr>());
+constexpr auto pad_call = [](const auto& c) {
+  const auto [strides, offset] = span_of(c.out_type.shape, attribute<SpanAttr>(c));
   const Shape& part = c.in_types[0].shape;
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::fill_cpu<T>(c.output<T>(), c.out_type.shape.elements(), T(0), c.context);
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::fill<T>(output<T>(c), c.out_type.shape.elements(), T(0), c.context);
   });
   strided_copy(c, part, c.in[0], strides_over(part, part), 0, c.out, strides, offset);
-}
+};
 
 Cotangents slice_vjp(const Pullback& p) {
   const auto a = p.attr.as<SpanAttr>();
@@ -186,8 +187,9 @@ ValueType infer_concat(const InferCall& c) {
   return {c.in[0].shape.with_extent(axis, extent).with_tasks(tasks), c.in[0].dtype};
 }
 
-void concat_call(const KernelCall& c) {
-  SpanAttr part{.axis = c.attr.as<AxisAttr>().axis, .extent = 0, .start = 0, .step = 1, .count = 0};
+constexpr auto concat_call = [](const auto& c) {
+  SpanAttr part{
+      .axis = attribute<AxisAttr>(c).axis, .extent = 0, .start = 0, .step = 1, .count = 0};
   for (std::size_t k = 0; k < c.in.size(); ++k) {
     const Shape stretched = c.in_types[k].shape.with_tasks(c.out_type.shape.tasks());
     const auto [strides, offset] = span_of(c.out_type.shape, part);
@@ -195,7 +197,7 @@ void concat_call(const KernelCall& c) {
                  strides, offset);
     part.start += stretched[int(part.axis)];
   }
-}
+};
 
 Cotangents concat_vjp(const Pullback& p) {
   const int axis = int(p.attr.as<AxisAttr>().axis);
@@ -221,22 +223,22 @@ const OpDef reshape_def{.infer = infer_reshape, .vjp = reshape_vjp, .view = true
 const OpDef stop_gradient_def{.infer = infer_view, .view = true};
 const OpDef transpose_def{.infer = infer_transpose,
                           .vjp = transpose_vjp,
-                          .cpu = transpose_call,
+                          .kernel = bind_kernel(transpose_call),
                           .flops = no_flops,
                           .describe = describe_transpose};
 const OpDef slice_def{.infer = infer_slice,
                       .vjp = slice_vjp,
-                      .cpu = slice_call,
+                      .kernel = bind_kernel(slice_call),
                       .flops = no_flops,
                       .describe = describe_span};
 const OpDef pad_def{.infer = infer_pad,
                     .vjp = pad_vjp,
-                    .cpu = pad_call,
+                    .kernel = bind_kernel(pad_call),
                     .flops = no_flops,
                     .describe = describe_span};
 const OpDef concat_def{.infer = infer_concat,
                        .vjp = concat_vjp,
-                       .cpu = concat_call,
+                       .kernel = bind_kernel(concat_call),
                        .flops = no_flops,
                        .describe = describe_axis,
                        .broadcasts = Broadcasts::tasks};

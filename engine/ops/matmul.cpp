@@ -48,9 +48,9 @@ bool one_stride(const Shape& operand, const Shape& out) {
   return matrices == 1 || matrices == batch;
 }
 
-void matmul_call(const KernelCall& c) {
+constexpr auto matmul_call = [](const auto& c) {
   const Shape &a = c.in_types[0].shape, &b = c.in_types[1].shape, &out = c.out_type.shape;
-  const auto flags = c.attr.as<FlagsAttr>();
+  const auto flags = attribute<FlagsAttr>(c);
   const Extents e = extents(a, b, flags);
   std::int64_t leading = 1;
   for (int axis = 0; axis < out.rank() - 2; ++axis) leading *= out[axis];
@@ -61,22 +61,22 @@ void matmul_call(const KernelCall& c) {
     const std::int64_t matrix = s[-1] * s[-2];
     return (joined ? s.elements() : s.elements_per_task()) == matrix ? 0 : matrix;
   };
-  with_float(c.out_type.dtype, [&]<class T>() {
+  with_float(c, c.out_type.dtype, [&]<class T>() {
     for (std::int64_t t = 0; t < calls; ++t)
-      kernels::matmul_cpu<T>({.batch = batch,
-                              .m = e.m,
-                              .n = e.n,
-                              .k = e.k,
-                              .transpose_a = flags.transpose_a != 0,
-                              .transpose_b = flags.transpose_b != 0,
-                              .a_stride = stride(a),
-                              .b_stride = stride(b),
-                              .a = c.input<T>(0) + t * task_stride(a),
-                              .b = c.input<T>(1) + t * task_stride(b),
-                              .c = c.output<T>() + t * batch * e.m * e.n},
-                             c.context);
+      kernels::matmul<T>({.batch = batch,
+                          .m = e.m,
+                          .n = e.n,
+                          .k = e.k,
+                          .transpose_a = flags.transpose_a != 0,
+                          .transpose_b = flags.transpose_b != 0,
+                          .a_stride = stride(a),
+                          .b_stride = stride(b),
+                          .a = input<T>(c, 0) + t * task_stride(a),
+                          .b = input<T>(c, 1) + t * task_stride(b),
+                          .c = output<T>(c) + t * batch * e.m * e.n},
+                         c.context);
   });
-}
+};
 
 double matmul_flops(const PlanCall& c) {
   const Extents e = extents(c.in[0].shape, c.in[1].shape, c.attr.as<FlagsAttr>());
@@ -124,7 +124,7 @@ std::string describe_flags(const Attr& attr) {
 
 const OpDef matmul_def{.infer = infer_matmul,
                        .vjp = matmul_vjp,
-                       .cpu = matmul_call,
+                       .kernel = bind_kernel(matmul_call),
                        .flops = matmul_flops,
                        .describe = describe_flags,
                        .broadcasts = Broadcasts::tasks};

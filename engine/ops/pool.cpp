@@ -72,26 +72,25 @@ PoolGeometry geometry_of(const KernelCall& c) {
   return geometry(image.tasks(), image[0], image[3], c.attr.as<PoolAttr>());
 }
 
-void index_call(const KernelCall& c) {
-  with_float(c.in_types[0].dtype, [&]<class T>() {
-    kernels::max_pool_index_cpu<T>(geometry_of(c), c.input<T>(0), c.output<std::int32_t>(),
-                                   c.context);
+constexpr auto index_call = [](const auto& c) {
+  with_float(c, c.in_types[0].dtype, [&]<class T>() {
+    kernels::max_pool_index<T>(geometry_of(c), input<T>(c, 0), output<std::int32_t>(c), c.context);
   });
-}
+};
 
-void gather_call(const KernelCall& c) {
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::pool_gather_cpu<T>(geometry_of(c), c.input<T>(0), c.input<std::int32_t>(1),
-                                c.output<T>(), c.context);
+constexpr auto gather_call = [](const auto& c) {
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::pool_gather<T>(geometry_of(c), input<T>(c, 0), input<std::int32_t>(c, 1), output<T>(c),
+                            c.context);
   });
-}
+};
 
-void scatter_call(const KernelCall& c) {
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::pool_scatter_cpu<T>(geometry_of(c), c.input<T>(0), c.input<std::int32_t>(1),
-                                 c.output<T>(), c.context);
+constexpr auto scatter_call = [](const auto& c) {
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::pool_scatter<T>(geometry_of(c), input<T>(c, 0), input<std::int32_t>(c, 1),
+                             output<T>(c), c.context);
   });
-}
+};
 
 PoolOptions options(const PoolAttr& a) { return {.window = a.window, .stride = a.stride}; }
 
@@ -121,11 +120,16 @@ std::pair<std::int64_t, std::int64_t> plane(Var x) {
 
 }  // namespace
 
-const OpDef max_pool_index_def{.infer = infer_index, .cpu = index_call, .describe = describe_pool};
-const OpDef pool_gather_def{
-    .infer = infer_gather, .vjp = gather_vjp, .cpu = gather_call, .describe = describe_pool};
-const OpDef pool_scatter_def{
-    .infer = infer_scatter, .vjp = scatter_vjp, .cpu = scatter_call, .describe = describe_pool};
+const OpDef max_pool_index_def{
+    .infer = infer_index, .kernel = bind_kernel(index_call), .describe = describe_pool};
+const OpDef pool_gather_def{.infer = infer_gather,
+                            .vjp = gather_vjp,
+                            .kernel = bind_kernel(gather_call),
+                            .describe = describe_pool};
+const OpDef pool_scatter_def{.infer = infer_scatter,
+                             .vjp = scatter_vjp,
+                             .kernel = bind_kernel(scatter_call),
+                             .describe = describe_pool};
 
 Var max_pool2d(Var x, PoolOptions o, Loc where) {
   return pool_gather(x, max_pool_index(x, o, where), o, where);

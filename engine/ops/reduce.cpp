@@ -67,28 +67,28 @@ Reduction reduction(std::span<const ValueType> in, const Shape& to) {
   return r;
 }
 
-void sum_call(const KernelCall& c) {
+constexpr auto sum_call = [](const auto& c) {
   const Reduction r = reduction(c.in_types, c.out_type.shape);
   const bool product = c.in.size() == 2;
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::sum_cpu<T>(
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::sum<T>(
         {.loops = r.loops,
          .reduced = r.reduced,
          .a_strides = strides_over(c.in_types[0].shape, r.from),
          .b_strides = product ? strides_over(c.in_types[1].shape, r.from) : kernels::Extents{},
-         .a = c.input<T>(0),
-         .b = product ? c.input<T>(1) : nullptr,
-         .y = c.output<T>(),
-         .workspace = static_cast<T*>(c.workspace)},
+         .a = input<T>(c, 0),
+         .b = product ? input<T>(c, 1) : nullptr,
+         .y = output<T>(c),
+         .workspace = workspace<T>(c)},
         c.context);
   });
-}
+};
 
-std::size_t sum_workspace(const PlanCall& c) {
+constexpr auto sum_workspace = [](const PlanCall& c, const auto& context) {
   const Reduction r = reduction(c.in, c.out.shape);
-  return std::size_t(kernels::sum_workspace_elements(r.loops, r.reduced)) *
+  return std::size_t(kernels::sum_workspace_elements(r.loops, r.reduced, context)) *
          dtype_bytes(c.out.dtype);
-}
+};
 
 double sum_flops(const PlanCall& c) {
   return double(reduction(c.in, c.out.shape).from.elements()) * double(c.in.size());
@@ -124,17 +124,17 @@ ValueType infer_broadcast_to(const InferCall& c) {
   return {to, c.in[0].dtype};
 }
 
-void broadcast_call(const KernelCall& c) {
+constexpr auto broadcast_call = [](const auto& c) {
   const Shape& to = c.out_type.shape;
-  with_any(c.out_type.dtype, [&]<class T>() {
-    kernels::copy_cpu<T>({.loops = loops_of(to),
-                          .x_strides = strides_over(c.in_types[0].shape, to),
-                          .y_strides = strides_over(to, to),
-                          .x = c.input<T>(0),
-                          .y = c.output<T>()},
-                         c.context);
+  with_any(c, c.out_type.dtype, [&]<class T>() {
+    kernels::copy<T>({.loops = loops_of(to),
+                      .x_strides = strides_over(c.in_types[0].shape, to),
+                      .y_strides = strides_over(to, to),
+                      .x = input<T>(c, 0),
+                      .y = output<T>(c)},
+                     c.context);
   });
-}
+};
 
 Cotangents broadcast_to_vjp(const Pullback& p) { return {sum_to(p.ct, p.in[0].shape(), p.where)}; }
 
@@ -144,20 +144,20 @@ double no_flops(const PlanCall&) { return 0; }
 
 const OpDef sum_to_def{.infer = infer_sum,
                        .vjp = sum_to_vjp,
-                       .cpu = sum_call,
-                       .workspace_bytes = sum_workspace,
+                       .kernel = bind_kernel(sum_call),
+                       .workspace = bind_workspace(sum_workspace),
                        .flops = sum_flops,
                        .describe = describe_shape};
 const OpDef sum_product_to_def{.infer = infer_sum,
                                .vjp = sum_product_to_vjp,
-                               .cpu = sum_call,
-                               .workspace_bytes = sum_workspace,
+                               .kernel = bind_kernel(sum_call),
+                               .workspace = bind_workspace(sum_workspace),
                                .flops = sum_flops,
                                .describe = describe_shape,
                                .broadcasts = Broadcasts::all};
 const OpDef broadcast_to_def{.infer = infer_broadcast_to,
                              .vjp = broadcast_to_vjp,
-                             .cpu = broadcast_call,
+                             .kernel = bind_kernel(broadcast_call),
                              .flops = no_flops,
                              .describe = describe_shape,
                              .broadcasts = Broadcasts::all};

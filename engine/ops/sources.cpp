@@ -25,21 +25,20 @@ ValueType infer_fill(const InferCall& c) {
   return {Shape(a.tasks, std::span(a.extents, std::size_t(a.rank))), a.dtype};
 }
 
-void fill_call(const KernelCall& c) {
-  const double value = c.attr.as<FillAttr>().value;
+constexpr auto fill_call = [](const auto& c) {
+  const double value = attribute<FillAttr>(c).value;
   const std::int64_t count = c.out_type.shape.elements();
   if (c.out_type.dtype == DType::i32)
-    kernels::fill_cpu<std::int32_t>(c.output<std::int32_t>(), count, std::int32_t(value),
-                                    c.context);
+    kernels::fill<std::int32_t>(output<std::int32_t>(c), count, std::int32_t(value), c.context);
   else
-    with_float(c.out_type.dtype,
-               [&]<class T>() { kernels::fill_cpu<T>(c.output<T>(), count, T(value), c.context); });
-}
+    with_float(c, c.out_type.dtype,
+               [&]<class T>() { kernels::fill<T>(output<T>(c), count, T(value), c.context); });
+};
 
-void seed_call(const KernelCall&) {
+constexpr auto seed_call = [](const auto&) {
   fail(ErrorKind::usage, "tangent_seed",
        "the result depends on a tangent seed: fetch what jvp returned, not a value inside it");
-}
+};
 
 /// Extents folded into three, so that the constants of any shape fit the attribute; a reshape on
 /// the way out restores them at no cost.
@@ -65,8 +64,9 @@ std::string describe_fill(const Attr& attr) { return fmt::format("{}", attr.as<F
 
 const OpDef input_def{.infer = infer_slot};
 const OpDef state_def{.infer = infer_slot};
-const OpDef fill_def{.infer = infer_fill, .cpu = fill_call, .describe = describe_fill};
-const OpDef tangent_seed_def{.infer = infer_fill, .cpu = seed_call};
+const OpDef fill_def{
+    .infer = infer_fill, .kernel = bind_kernel(fill_call), .describe = describe_fill};
+const OpDef tangent_seed_def{.infer = infer_fill, .kernel = bind_kernel(seed_call)};
 
 Var fill(Tape& tape, const Shape& shape, double value, DType dtype, Loc where) {
   return source(OpId::fill, tape, shape, value, dtype, where);

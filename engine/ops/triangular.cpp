@@ -22,16 +22,16 @@ ValueType infer_tril(const InferCall& c) {
   return {c.in[0].shape, dtype};
 }
 
-void tril_call(const KernelCall& c) {
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::tril_cpu<T>({.batch = matrix_count(c.out_type.shape),
-                          .n = c.out_type.shape[-1],
-                          .diagonal_scale = T(diagonal_scale(c.attr)),
-                          .x = c.input<T>(0),
-                          .y = c.output<T>()},
-                         c.context);
+constexpr auto tril_call = [](const auto& c) {
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::tril<T>({.batch = matrix_count(c.out_type.shape),
+                      .n = c.out_type.shape[-1],
+                      .diagonal_scale = T(diagonal_scale(c.attr)),
+                      .x = input<T>(c, 0),
+                      .y = output<T>(c)},
+                     c.context);
   });
-}
+};
 
 Cotangents tril_vjp(const Pullback& p) { return {tril(p.ct, diagonal_scale(p.attr), p.where)}; }
 
@@ -57,22 +57,22 @@ ValueType infer_solve(const InferCall& c) {
   return {b.with_tasks(common_tasks(c)), dtype};
 }
 
-void solve_call(const KernelCall& c) {
+constexpr auto solve_call = [](const auto& c) {
   const Shape &l = c.in_types[0].shape, &b = c.in_types[1].shape;
-  with_float(c.out_type.dtype, [&]<class T>() {
-    kernels::triangular_solve_cpu<T>({.tasks = c.out_type.shape.tasks(),
-                                      .matrices = matrix_count(l.with_tasks(1)),
-                                      .n = b[-2],
-                                      .k = b[-1],
-                                      .transpose = is_transposed(c.attr),
-                                      .l_task_stride = task_stride(l),
-                                      .b_task_stride = task_stride(b),
-                                      .l = c.input<T>(0),
-                                      .b = c.input<T>(1),
-                                      .x = c.output<T>()},
-                                     c.context);
+  with_float(c, c.out_type.dtype, [&]<class T>() {
+    kernels::triangular_solve<T>({.tasks = c.out_type.shape.tasks(),
+                                  .matrices = matrix_count(l.with_tasks(1)),
+                                  .n = b[-2],
+                                  .k = b[-1],
+                                  .transpose = is_transposed(c.attr),
+                                  .l_task_stride = task_stride(l),
+                                  .b_task_stride = task_stride(b),
+                                  .l = input<T>(c, 0),
+                                  .b = input<T>(c, 1),
+                                  .x = output<T>(c)},
+                                 c.context);
   });
-}
+};
 
 // op(l) x = b: differentiating gives op(l) dx = db - op(dl) x.
 Cotangents solve_vjp(const Pullback& p) {
@@ -99,12 +99,12 @@ std::string describe_solve(const Attr& attr) { return is_transposed(attr) ? "l'"
 
 const OpDef tril_def{.infer = infer_tril,
                      .vjp = tril_vjp,
-                     .cpu = tril_call,
+                     .kernel = bind_kernel(tril_call),
                      .describe = describe_tril,
                      .may_overwrite = true};
 const OpDef solve_triangular_def{.infer = infer_solve,
                                  .vjp = solve_vjp,
-                                 .cpu = solve_call,
+                                 .kernel = bind_kernel(solve_call),
                                  .flops = solve_flops,
                                  .describe = describe_solve,
                                  .broadcasts = Broadcasts::tasks};

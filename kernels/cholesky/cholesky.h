@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 #include "kernels/common/matrix_status.h"
 
 namespace metatape::kernels {
@@ -27,7 +27,9 @@ struct CholeskyArgs {
   MatrixStatus* status;
 };
 template <class T>
-void cholesky_cpu(const CholeskyArgs<T>&, const CpuContext&);
+void cholesky(const CholeskyArgs<T>&, const CpuContext&);
+template <class T>
+void cholesky(const CholeskyArgs<T>&, const CudaContext&);
 
 /// First jitter, relative to the mean of the diagonal: about 10 and 10^8 roundings of T.
 template <class T>

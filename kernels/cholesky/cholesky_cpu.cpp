@@ -137,7 +137,7 @@ MatrixStatus factor_with_jitter(const T* a, std::int64_t n, int tries, T* l) {
 }  // namespace
 
 template <class T>
-void cholesky_cpu(const CholeskyArgs<T>& args, const CpuContext& context) {
+void cholesky(const CholeskyArgs<T>& args, const CpuContext& context) {
   const std::int64_t matrix = args.n * args.n;
   parallel_for(args.batch, args.batch * matrix, context, [&](std::int64_t i) {
     args.status[i] =
@@ -145,7 +145,7 @@ void cholesky_cpu(const CholeskyArgs<T>& args, const CpuContext& context) {
   });
 }
 
-template void cholesky_cpu(const CholeskyArgs<float>&, const CpuContext&);
-template void cholesky_cpu(const CholeskyArgs<double>&, const CpuContext&);
+template void cholesky(const CholeskyArgs<float>&, const CpuContext&);
+template void cholesky(const CholeskyArgs<double>&, const CpuContext&);
 
 }  // namespace metatape::kernels

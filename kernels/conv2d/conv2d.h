@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 
 namespace metatape::kernels {
 
@@ -34,7 +34,9 @@ struct Conv2dArgs {
   T* workspace;
 };
 template <class T>
-void conv2d_cpu(const Conv2dArgs<T>&, const CpuContext&);
+void conv2d(const Conv2dArgs<T>&, const CpuContext&);
+template <class T>
+void conv2d(const Conv2dArgs<T>&, const CudaContext&);
 
 /// x_bar[t,n,h,w,c] = sum over (p,q,r,s,k) that touch (h,w) of y_bar[t,n,p,q,k] w[t,k,r,s,c]
 template <class T>
@@ -46,7 +48,9 @@ struct Conv2dInputGradArgs {
   T* workspace;
 };
 template <class T>
-void conv2d_input_grad_cpu(const Conv2dInputGradArgs<T>&, const CpuContext&);
+void conv2d_input_grad(const Conv2dInputGradArgs<T>&, const CpuContext&);
+template <class T>
+void conv2d_input_grad(const Conv2dInputGradArgs<T>&, const CudaContext&);
 
 /// w_bar[t,k,r,s,c] = sum_{n,p,q} y_bar[t,n,p,q,k] x[t,n, p stride + r - pad, q stride + s - pad,
 /// c]
@@ -59,12 +63,17 @@ struct Conv2dWeightGradArgs {
   T* workspace;
 };
 template <class T>
-void conv2d_weight_grad_cpu(const Conv2dWeightGradArgs<T>&, const CpuContext&);
+void conv2d_weight_grad(const Conv2dWeightGradArgs<T>&, const CpuContext&);
+template <class T>
+void conv2d_weight_grad(const Conv2dWeightGradArgs<T>&, const CudaContext&);
 
 /// Elements of workspace each map needs: one patch matrix per thread, and for the weight gradient
 /// the partial sums of its image blocks.
 std::int64_t conv2d_workspace_elements(const Conv2dGeometry&, const CpuContext&);
+std::int64_t conv2d_workspace_elements(const Conv2dGeometry&, const CudaContext&);
 std::int64_t conv2d_input_grad_workspace_elements(const Conv2dGeometry&, const CpuContext&);
+std::int64_t conv2d_input_grad_workspace_elements(const Conv2dGeometry&, const CudaContext&);
 std::int64_t conv2d_weight_grad_workspace_elements(const Conv2dGeometry&, const CpuContext&);
+std::int64_t conv2d_weight_grad_workspace_elements(const Conv2dGeometry&, const CudaContext&);
 
 }  // namespace metatape::kernels

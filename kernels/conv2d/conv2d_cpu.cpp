@@ -99,7 +99,7 @@ std::int64_t weight_grad_pieces(const Conv2dGeometry& g) {
 }  // namespace
 
 template <class T>
-void conv2d_cpu(const Conv2dArgs<T>& args, const CpuContext& context) {
+void conv2d(const Conv2dArgs<T>& args, const CpuContext& context) {
   const bool x_is_dense = args.x_task_stride == x_elements(args.geometry);
   const Conv2dGeometry g = join_tasks(args.geometry, x_is_dense, args.w_task_stride);
   const std::int64_t step = block_lines(g);
@@ -122,7 +122,7 @@ void conv2d_cpu(const Conv2dArgs<T>& args, const CpuContext& context) {
 }
 
 template <class T>
-void conv2d_input_grad_cpu(const Conv2dInputGradArgs<T>& args, const CpuContext& context) {
+void conv2d_input_grad(const Conv2dInputGradArgs<T>& args, const CpuContext& context) {
   const bool y_is_dense = args.y_task_stride == y_elements(args.geometry);
   const Conv2dGeometry g = join_tasks(args.geometry, y_is_dense, args.w_task_stride);
   const std::int64_t P = g.out_height(), Q = g.out_width();
@@ -157,7 +157,7 @@ void conv2d_input_grad_cpu(const Conv2dInputGradArgs<T>& args, const CpuContext&
 }
 
 template <class T>
-void conv2d_weight_grad_cpu(const Conv2dWeightGradArgs<T>& args, const CpuContext& context) {
+void conv2d_weight_grad(const Conv2dWeightGradArgs<T>& args, const CpuContext& context) {
   const Conv2dGeometry& g = args.geometry;
   const std::int64_t pieces = weight_grad_pieces(g);
   T* partial = pieces == 1 ? args.w_bar : args.workspace;  // [tasks, pieces, K, R S C]
@@ -210,11 +210,11 @@ std::int64_t conv2d_weight_grad_workspace_elements(const Conv2dGeometry& g,
   return partial + context.threads * block_elements(g);
 }
 
-template void conv2d_cpu(const Conv2dArgs<float>&, const CpuContext&);
-template void conv2d_cpu(const Conv2dArgs<double>&, const CpuContext&);
-template void conv2d_input_grad_cpu(const Conv2dInputGradArgs<float>&, const CpuContext&);
-template void conv2d_input_grad_cpu(const Conv2dInputGradArgs<double>&, const CpuContext&);
-template void conv2d_weight_grad_cpu(const Conv2dWeightGradArgs<float>&, const CpuContext&);
-template void conv2d_weight_grad_cpu(const Conv2dWeightGradArgs<double>&, const CpuContext&);
+template void conv2d(const Conv2dArgs<float>&, const CpuContext&);
+template void conv2d(const Conv2dArgs<double>&, const CpuContext&);
+template void conv2d_input_grad(const Conv2dInputGradArgs<float>&, const CpuContext&);
+template void conv2d_input_grad(const Conv2dInputGradArgs<double>&, const CpuContext&);
+template void conv2d_weight_grad(const Conv2dWeightGradArgs<float>&, const CpuContext&);
+template void conv2d_weight_grad(const Conv2dWeightGradArgs<double>&, const CpuContext&);
 
 }  // namespace metatape::kernels

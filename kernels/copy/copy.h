@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 #include "kernels/common/extents.h"
 
 namespace metatape::kernels {
@@ -17,6 +17,8 @@ struct CopyArgs {
   T* y;
 };
 template <class T>
-void copy_cpu(const CopyArgs<T>&, const CpuContext&);
+void copy(const CopyArgs<T>&, const CpuContext&);
+template <class T>
+void copy(const CopyArgs<T>&, const CudaContext&);
 
 }  // namespace metatape::kernels

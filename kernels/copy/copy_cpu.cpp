@@ -86,16 +86,16 @@ void copy_tiles(const CopyArgs<T>& args, const StridedLoops<2>& loops, int row,
 }  // namespace
 
 template <class T>
-void copy_cpu(const CopyArgs<T>& args, const CpuContext& context) {
+void copy(const CopyArgs<T>& args, const CpuContext& context) {
   if (args.loops.count() == 0) return;
   const StridedLoops<2> loops = write_order(args);
   const int row = transposed_loop(loops);
   row < 0 ? copy_rows(args, loops, context) : copy_tiles(args, loops, row, context);
 }
 
-template void copy_cpu(const CopyArgs<float>&, const CpuContext&);
-template void copy_cpu(const CopyArgs<double>&, const CpuContext&);
-template void copy_cpu(const CopyArgs<std::int32_t>&, const CpuContext&);
-template void copy_cpu(const CopyArgs<std::uint8_t>&, const CpuContext&);
+template void copy(const CopyArgs<float>&, const CpuContext&);
+template void copy(const CopyArgs<double>&, const CpuContext&);
+template void copy(const CopyArgs<std::int32_t>&, const CpuContext&);
+template void copy(const CopyArgs<std::uint8_t>&, const CpuContext&);
 
 }  // namespace metatape::kernels

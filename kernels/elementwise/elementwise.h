@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 #include "kernels/common/extents.h"
 #include "kernels/common/functors.h"
 
@@ -17,7 +17,9 @@ struct UnaryArgs {
   T* y;
 };
 template <class T>
-void unary_cpu(const UnaryArgs<T>&, const CpuContext&);
+void unary(const UnaryArgs<T>&, const CpuContext&);
+template <class T>
+void unary(const UnaryArgs<T>&, const CudaContext&);
 
 /// y[i] = f(a[i], b[i]) over the loop nest; y is dense in loop order.
 /// a and b are read through element strides (0 broadcasts). y may be an operand whose strides are
@@ -32,15 +34,21 @@ struct BinaryArgs {
   T* y;
 };
 template <class T>
-void binary_cpu(const BinaryArgs<T>&, const CpuContext&);
+void binary(const BinaryArgs<T>&, const CpuContext&);
+template <class T>
+void binary(const BinaryArgs<T>&, const CudaContext&);
 
 /// y[i] = value,  i < count.
 template <class T>
-void fill_cpu(T* y, std::int64_t count, T value, const CpuContext&);
+void fill(T* y, std::int64_t count, T value, const CpuContext&);
+template <class T>
+void fill(T* y, std::int64_t count, T value, const CudaContext&);
 
 /// y[i] = To(x[i]),  i < count; every x[i] lies in the range of To. Types: float, double, int32_t,
 /// uint8_t. Not in place.
 template <class From, class To>
-void cast_cpu(const From* x, To* y, std::int64_t count, const CpuContext&);
+void cast(const From* x, To* y, std::int64_t count, const CpuContext&);
+template <class From, class To>
+void cast(const From* x, To* y, std::int64_t count, const CudaContext&);
 
 }  // namespace metatape::kernels

@@ -50,7 +50,7 @@ void map_binary(Function f, const BinaryArgs<T>& args, const CpuContext& context
 }  // namespace
 
 template <class T>
-void unary_cpu(const UnaryArgs<T>& args, const CpuContext& context) {
+void unary(const UnaryArgs<T>& args, const CpuContext& context) {
   switch (args.function) {
 #define MT_CASE(name)       \
   case UnaryFunction::name: \
@@ -61,7 +61,7 @@ void unary_cpu(const UnaryArgs<T>& args, const CpuContext& context) {
 }
 
 template <class T>
-void binary_cpu(const BinaryArgs<T>& args, const CpuContext& context) {
+void binary(const BinaryArgs<T>& args, const CpuContext& context) {
   switch (args.function) {
 #define MT_CASE(name)        \
   case BinaryFunction::name: \
@@ -72,34 +72,34 @@ void binary_cpu(const BinaryArgs<T>& args, const CpuContext& context) {
 }
 
 template <class T>
-void fill_cpu(T* y, std::int64_t count, T value, const CpuContext& context) {
+void fill(T* y, std::int64_t count, T value, const CpuContext& context) {
   parallel_pieces(count, context, [&](std::int64_t begin, std::int64_t end) {
     std::fill(y + begin, y + end, value);
   });
 }
 
 template <class From, class To>
-void cast_cpu(const From* x, To* y, std::int64_t count, const CpuContext& context) {
+void cast(const From* x, To* y, std::int64_t count, const CpuContext& context) {
   parallel_pieces(count, context, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) y[i] = static_cast<To>(x[i]);
   });
 }
 
-#define MT_INSTANTIATE(T)                                          \
-  template void unary_cpu(const UnaryArgs<T>&, const CpuContext&); \
-  template void binary_cpu(const BinaryArgs<T>&, const CpuContext&);
+#define MT_INSTANTIATE(T)                                      \
+  template void unary(const UnaryArgs<T>&, const CpuContext&); \
+  template void binary(const BinaryArgs<T>&, const CpuContext&);
 MT_INSTANTIATE(float)
 MT_INSTANTIATE(double)
 #undef MT_INSTANTIATE
 
-#define MT_INSTANTIATE(T) template void fill_cpu(T*, std::int64_t, T, const CpuContext&);
+#define MT_INSTANTIATE(T) template void fill(T*, std::int64_t, T, const CpuContext&);
 MT_INSTANTIATE(float)
 MT_INSTANTIATE(double)
 MT_INSTANTIATE(std::int32_t)
 #undef MT_INSTANTIATE
 
 #define MT_INSTANTIATE_TO(From, To) \
-  template void cast_cpu(const From*, To*, std::int64_t, const CpuContext&);
+  template void cast(const From*, To*, std::int64_t, const CpuContext&);
 #define MT_INSTANTIATE(From)            \
   MT_INSTANTIATE_TO(From, float)        \
   MT_INSTANTIATE_TO(From, double)       \

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 
 namespace metatape::kernels {
 
@@ -20,7 +20,9 @@ struct TakeLabelArgs {
   T* y;
 };
 template <class T>
-void take_label_cpu(const TakeLabelArgs<T>&, const CpuContext&);
+void take_label(const TakeLabelArgs<T>&, const CpuContext&);
+template <class T>
+void take_label(const TakeLabelArgs<T>&, const CudaContext&);
 
 /// x_bar[t,r,c] = y_bar[t,r] where c == label[t,r], else 0.   The adjoint of take_label.
 template <class T>
@@ -32,12 +34,17 @@ struct PutLabelArgs {
   T* x_bar;
 };
 template <class T>
-void put_label_cpu(const PutLabelArgs<T>&, const CpuContext&);
+void put_label(const PutLabelArgs<T>&, const CpuContext&);
+template <class T>
+void put_label(const PutLabelArgs<T>&, const CudaContext&);
 
 /// index[r] = column of the largest x[r,c]; the first wins a tie. Dense [rows, columns].
 template <class T>
-void argmax_cpu(std::int64_t rows, std::int64_t columns, const T* x, std::int32_t* index,
-                const CpuContext&);
+void argmax(std::int64_t rows, std::int64_t columns, const T* x, std::int32_t* index,
+            const CpuContext&);
+template <class T>
+void argmax(std::int64_t rows, std::int64_t columns, const T* x, std::int32_t* index,
+            const CudaContext&);
 
 /// y[t,r] = 1 where a[t,r] == b[t,r], else 0. A task stride of 0 shares an operand.
 template <class T>
@@ -48,6 +55,8 @@ struct EqualLabelsArgs {
   T* y;
 };
 template <class T>
-void equal_labels_cpu(const EqualLabelsArgs<T>&, const CpuContext&);
+void equal_labels(const EqualLabelsArgs<T>&, const CpuContext&);
+template <class T>
+void equal_labels(const EqualLabelsArgs<T>&, const CudaContext&);
 
 }  // namespace metatape::kernels

@@ -6,7 +6,7 @@
 namespace metatape::kernels {
 
 template <class T>
-void take_label_cpu(const TakeLabelArgs<T>& args, const CpuContext& context) {
+void take_label(const TakeLabelArgs<T>& args, const CpuContext& context) {
   const std::int64_t count = args.tasks * args.rows;
   parallel_for(count, count, context, [&](std::int64_t i) {
     const std::int64_t t = i / args.rows, r = i % args.rows;
@@ -17,7 +17,7 @@ void take_label_cpu(const TakeLabelArgs<T>& args, const CpuContext& context) {
 }
 
 template <class T>
-void put_label_cpu(const PutLabelArgs<T>& args, const CpuContext& context) {
+void put_label(const PutLabelArgs<T>& args, const CpuContext& context) {
   const std::int64_t count = args.tasks * args.rows;
   parallel_for(count, count * args.columns, context, [&](std::int64_t i) {
     const std::int64_t t = i / args.rows, r = i % args.rows;
@@ -29,8 +29,8 @@ void put_label_cpu(const PutLabelArgs<T>& args, const CpuContext& context) {
 }
 
 template <class T>
-void argmax_cpu(std::int64_t rows, std::int64_t columns, const T* x, std::int32_t* index,
-                const CpuContext& context) {
+void argmax(std::int64_t rows, std::int64_t columns, const T* x, std::int32_t* index,
+            const CpuContext& context) {
   parallel_for(rows, rows * columns, context, [&](std::int64_t r) {
     const T* row = x + r * columns;
     std::int64_t best = 0;
@@ -40,7 +40,7 @@ void argmax_cpu(std::int64_t rows, std::int64_t columns, const T* x, std::int32_
 }
 
 template <class T>
-void equal_labels_cpu(const EqualLabelsArgs<T>& args, const CpuContext& context) {
+void equal_labels(const EqualLabelsArgs<T>& args, const CpuContext& context) {
   const std::int64_t count = args.tasks * args.rows;
   parallel_for(count, count, context, [&](std::int64_t i) {
     const std::int64_t t = i / args.rows, r = i % args.rows;
@@ -48,11 +48,11 @@ void equal_labels_cpu(const EqualLabelsArgs<T>& args, const CpuContext& context)
   });
 }
 
-#define MT_INSTANTIATE(T)                                                       \
-  template void take_label_cpu(const TakeLabelArgs<T>&, const CpuContext&);     \
-  template void put_label_cpu(const PutLabelArgs<T>&, const CpuContext&);       \
-  template void equal_labels_cpu(const EqualLabelsArgs<T>&, const CpuContext&); \
-  template void argmax_cpu(std::int64_t, std::int64_t, const T*, std::int32_t*, const CpuContext&);
+#define MT_INSTANTIATE(T)                                                   \
+  template void take_label(const TakeLabelArgs<T>&, const CpuContext&);     \
+  template void put_label(const PutLabelArgs<T>&, const CpuContext&);       \
+  template void equal_labels(const EqualLabelsArgs<T>&, const CpuContext&); \
+  template void argmax(std::int64_t, std::int64_t, const T*, std::int32_t*, const CpuContext&);
 MT_INSTANTIATE(float)
 MT_INSTANTIATE(double)
 #undef MT_INSTANTIATE

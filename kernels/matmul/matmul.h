@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 
 namespace metatape::kernels {
 
@@ -21,6 +21,8 @@ struct MatmulArgs {
   T* c;
 };
 template <class T>
-void matmul_cpu(const MatmulArgs<T>&, const CpuContext&);
+void matmul(const MatmulArgs<T>&, const CpuContext&);
+template <class T>
+void matmul(const MatmulArgs<T>&, const CudaContext&);
 
 }  // namespace metatape::kernels

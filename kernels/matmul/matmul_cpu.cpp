@@ -25,7 +25,7 @@ MatmulArgs<T> join_batch(MatmulArgs<T> args) {
 }  // namespace
 
 template <class T>
-void matmul_cpu(const MatmulArgs<T>& separate, const CpuContext& context) {
+void matmul(const MatmulArgs<T>& separate, const CpuContext& context) {
   const MatmulArgs<T> args = join_batch(separate);
   const std::int64_t batch = args.batch, m = args.m, n = args.n, k = args.k;
   if (batch * m * n == 0) return;
@@ -55,7 +55,7 @@ void matmul_cpu(const MatmulArgs<T>& separate, const CpuContext& context) {
   }
 }
 
-template void matmul_cpu(const MatmulArgs<float>&, const CpuContext&);
-template void matmul_cpu(const MatmulArgs<double>&, const CpuContext&);
+template void matmul(const MatmulArgs<float>&, const CpuContext&);
+template void matmul(const MatmulArgs<double>&, const CpuContext&);
 
 }  // namespace metatape::kernels

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 
 namespace metatape::kernels {
 
@@ -20,17 +20,25 @@ struct PoolGeometry {
 /// index[i,p,q,c] = h * W + w of the largest x[i,h,w,c] in the window; the first in row order wins
 /// a tie; a NaN wins over everything. Writes every element. No aliasing.
 template <class T>
-void max_pool_index_cpu(const PoolGeometry&, const T* x, std::int32_t* index, const CpuContext&);
+void max_pool_index(const PoolGeometry&, const T* x, std::int32_t* index, const CpuContext&);
+template <class T>
+void max_pool_index(const PoolGeometry&, const T* x, std::int32_t* index, const CudaContext&);
 
 /// y[i,p,q,c] = x[i, index[i,p,q,c], c]
 template <class T>
-void pool_gather_cpu(const PoolGeometry&, const T* x, const std::int32_t* index, T* y,
-                     const CpuContext&);
+void pool_gather(const PoolGeometry&, const T* x, const std::int32_t* index, T* y,
+                 const CpuContext&);
+template <class T>
+void pool_gather(const PoolGeometry&, const T* x, const std::int32_t* index, T* y,
+                 const CudaContext&);
 
 /// x_bar[i,h,w,c] = sum of y_bar[i,p,q,c] over the (p,q) with index[i,p,q,c] == h * W + w.
 /// The adjoint of pool_gather. Writes every element of x_bar.
 template <class T>
-void pool_scatter_cpu(const PoolGeometry&, const T* y_bar, const std::int32_t* index, T* x_bar,
-                      const CpuContext&);
+void pool_scatter(const PoolGeometry&, const T* y_bar, const std::int32_t* index, T* x_bar,
+                  const CpuContext&);
+template <class T>
+void pool_scatter(const PoolGeometry&, const T* y_bar, const std::int32_t* index, T* x_bar,
+                  const CudaContext&);
 
 }  // namespace metatape::kernels

@@ -51,8 +51,8 @@ void window_argmax(const PoolGeometry& g, const T* image, std::int64_t h, std::i
 }  // namespace
 
 template <class T>
-void max_pool_index_cpu(const PoolGeometry& g, const T* x, std::int32_t* index,
-                        const CpuContext& context) {
+void max_pool_index(const PoolGeometry& g, const T* x, std::int32_t* index,
+                    const CpuContext& context) {
   for_each_plane(g, context, [&](std::int64_t plane) {
     const T* image = x + plane * image_elements(g);
     std::int32_t* out = index + plane * pooled_elements(g);
@@ -68,8 +68,8 @@ void max_pool_index_cpu(const PoolGeometry& g, const T* x, std::int32_t* index,
 }
 
 template <class T>
-void pool_gather_cpu(const PoolGeometry& g, const T* x, const std::int32_t* index, T* y,
-                     const CpuContext& context) {
+void pool_gather(const PoolGeometry& g, const T* x, const std::int32_t* index, T* y,
+                 const CpuContext& context) {
   const std::int64_t pixels = g.out_height() * g.out_width();
   for_each_plane(g, context, [&](std::int64_t plane) {
     const T* image = x + plane * image_elements(g);
@@ -82,8 +82,8 @@ void pool_gather_cpu(const PoolGeometry& g, const T* x, const std::int32_t* inde
 }
 
 template <class T>
-void pool_scatter_cpu(const PoolGeometry& g, const T* y_bar, const std::int32_t* index, T* x_bar,
-                      const CpuContext& context) {
+void pool_scatter(const PoolGeometry& g, const T* y_bar, const std::int32_t* index, T* x_bar,
+                  const CpuContext& context) {
   const std::int64_t pixels = g.out_height() * g.out_width();
   for_each_plane(g, context, [&](std::int64_t plane) {
     T* image = x_bar + plane * image_elements(g);
@@ -96,13 +96,12 @@ void pool_scatter_cpu(const PoolGeometry& g, const T* y_bar, const std::int32_t*
   });
 }
 
-#define MT_INSTANTIATE(T)                                                                \
-  template void max_pool_index_cpu(const PoolGeometry&, const T*, std::int32_t*,         \
-                                   const CpuContext&);                                   \
-  template void pool_gather_cpu(const PoolGeometry&, const T*, const std::int32_t*, T*,  \
-                                const CpuContext&);                                      \
-  template void pool_scatter_cpu(const PoolGeometry&, const T*, const std::int32_t*, T*, \
-                                 const CpuContext&);
+#define MT_INSTANTIATE(T)                                                                        \
+  template void max_pool_index(const PoolGeometry&, const T*, std::int32_t*, const CpuContext&); \
+  template void pool_gather(const PoolGeometry&, const T*, const std::int32_t*, T*,              \
+                            const CpuContext&);                                                  \
+  template void pool_scatter(const PoolGeometry&, const T*, const std::int32_t*, T*,             \
+                             const CpuContext&);
 MT_INSTANTIATE(float)
 MT_INSTANTIATE(double)
 #undef MT_INSTANTIATE

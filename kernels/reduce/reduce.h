@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 #include "kernels/common/extents.h"
 
 namespace metatape::kernels {
@@ -21,9 +21,12 @@ struct SumArgs {
   T* workspace;  ///< sum_workspace_elements() elements, or nullptr if that is 0
 };
 template <class T>
-void sum_cpu(const SumArgs<T>&, const CpuContext&);
+void sum(const SumArgs<T>&, const CpuContext&);
+template <class T>
+void sum(const SumArgs<T>&, const CudaContext&);
 
 /// Elements of workspace for these loops; depends on the extents alone.
-std::int64_t sum_workspace_elements(const LoopNest&, unsigned reduced);
+std::int64_t sum_workspace_elements(const LoopNest&, unsigned reduced, const CpuContext&);
+std::int64_t sum_workspace_elements(const LoopNest&, unsigned reduced, const CudaContext&);
 
 }  // namespace metatape::kernels

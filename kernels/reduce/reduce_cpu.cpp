@@ -229,17 +229,17 @@ class Summation {
 
 }  // namespace
 
-std::int64_t sum_workspace_elements(const LoopNest& nest, unsigned reduced) {
+std::int64_t sum_workspace_elements(const LoopNest& nest, unsigned reduced, const CpuContext&) {
   const Cut cut(nest, reduced);
   return cut.segments > 1 ? cut.segments * cut.outputs : 0;
 }
 
 template <class T>
-void sum_cpu(const SumArgs<T>& args, const CpuContext& context) {
+void sum(const SumArgs<T>& args, const CpuContext& context) {
   Summation<T>(args).run(context);
 }
 
-template void sum_cpu(const SumArgs<float>&, const CpuContext&);
-template void sum_cpu(const SumArgs<double>&, const CpuContext&);
+template void sum(const SumArgs<float>&, const CpuContext&);
+template void sum(const SumArgs<double>&, const CpuContext&);
 
 }  // namespace metatape::kernels

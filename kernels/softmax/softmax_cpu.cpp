@@ -7,8 +7,8 @@
 namespace metatape::kernels {
 
 template <class T>
-void log_softmax_cpu(std::int64_t rows, std::int64_t columns, const T* x, T* y,
-                     const CpuContext& context) {
+void log_softmax(std::int64_t rows, std::int64_t columns, const T* x, T* y,
+                 const CpuContext& context) {
   parallel_for(rows, rows * columns, context, [&](std::int64_t r) {
     const T* in = x + r * columns;
     T* out = y + r * columns;
@@ -22,8 +22,7 @@ void log_softmax_cpu(std::int64_t rows, std::int64_t columns, const T* x, T* y,
   });
 }
 
-template void log_softmax_cpu(std::int64_t, std::int64_t, const float*, float*, const CpuContext&);
-template void log_softmax_cpu(std::int64_t, std::int64_t, const double*, double*,
-                              const CpuContext&);
+template void log_softmax(std::int64_t, std::int64_t, const float*, float*, const CpuContext&);
+template void log_softmax(std::int64_t, std::int64_t, const double*, double*, const CpuContext&);
 
 }  // namespace metatape::kernels

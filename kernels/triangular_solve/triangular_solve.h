@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 
 namespace metatape::kernels {
 
@@ -21,6 +21,8 @@ struct TriangularSolveArgs {
   T* x;
 };
 template <class T>
-void triangular_solve_cpu(const TriangularSolveArgs<T>&, const CpuContext&);
+void triangular_solve(const TriangularSolveArgs<T>&, const CpuContext&);
+template <class T>
+void triangular_solve(const TriangularSolveArgs<T>&, const CudaContext&);
 
 }  // namespace metatape::kernels

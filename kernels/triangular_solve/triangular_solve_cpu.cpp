@@ -8,7 +8,7 @@
 namespace metatape::kernels {
 
 template <class T>
-void triangular_solve_cpu(const TriangularSolveArgs<T>& args, const CpuContext& context) {
+void triangular_solve(const TriangularSolveArgs<T>& args, const CpuContext& context) {
   const std::int64_t n = args.n, k = args.k, batch = args.tasks * args.matrices;
   if (n * k == 0) return;
   parallel_for(batch, batch * n * (n + k), context, [&](std::int64_t piece) {
@@ -25,7 +25,7 @@ void triangular_solve_cpu(const TriangularSolveArgs<T>& args, const CpuContext& 
   });
 }
 
-template void triangular_solve_cpu(const TriangularSolveArgs<float>&, const CpuContext&);
-template void triangular_solve_cpu(const TriangularSolveArgs<double>&, const CpuContext&);
+template void triangular_solve(const TriangularSolveArgs<float>&, const CpuContext&);
+template void triangular_solve(const TriangularSolveArgs<double>&, const CpuContext&);
 
 }  // namespace metatape::kernels

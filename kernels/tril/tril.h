@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/common/cpu_context.h"
+#include "kernels/common/context.h"
 
 namespace metatape::kernels {
 
@@ -17,6 +17,8 @@ struct TrilArgs {
   T* y;
 };
 template <class T>
-void tril_cpu(const TrilArgs<T>&, const CpuContext&);
+void tril(const TrilArgs<T>&, const CpuContext&);
+template <class T>
+void tril(const TrilArgs<T>&, const CudaContext&);
 
 }  // namespace metatape::kernels

@@ -7,7 +7,7 @@
 namespace metatape::kernels {
 
 template <class T>
-void tril_cpu(const TrilArgs<T>& args, const CpuContext& context) {
+void tril(const TrilArgs<T>& args, const CpuContext& context) {
   const std::int64_t n = args.n, rows = args.batch * n;
   parallel_for(rows, rows * n, context, [&](std::int64_t row) {
     const std::int64_t i = row % n;
@@ -19,7 +19,7 @@ void tril_cpu(const TrilArgs<T>& args, const CpuContext& context) {
   });
 }
 
-template void tril_cpu(const TrilArgs<float>&, const CpuContext&);
-template void tril_cpu(const TrilArgs<double>&, const CpuContext&);
+template void tril(const TrilArgs<float>&, const CpuContext&);
+template void tril(const TrilArgs<double>&, const CpuContext&);
 
 }  // namespace metatape::kernels

@@ -36,12 +36,13 @@ TEST_P(MetaStep, PlannedEqualsUnplannedBitForBit) {
 }
 
 TEST_P(MetaStep, DoesNotDependOnTheNumberOfThreads) {
-  EXPECT_EQ(run_maml(GetParam(), {.threads = 1}), run_maml(GetParam(), {.threads = 2}));
+  EXPECT_EQ(run_maml(GetParam(), {.target = {.threads = 1}}),
+            run_maml(GetParam(), {.target = {.threads = 2}}));
 }
 
 TEST_P(MetaStep, RunsAgainWithTheSameBits) {
   MamlTape maml(GetParam());
-  const Program program = compile(maml.tape, {.fetch = maml.fetches(), .threads = 2});
+  const Program program = compile(maml.tape, {.fetch = maml.fetches(), .target = {.threads = 2}});
   CpuExecutor executor(program, maml.store);
   maml.feed(executor);
   executor.run();

@@ -19,7 +19,7 @@ class MetaLoss {
  public:
   explicit MetaLoss(const MamlOptions& o)
       : maml_(o),
-        program_(compile(maml_.tape, {.fetch = maml_.fetches(), .threads = 2})),
+        program_(compile(maml_.tape, {.fetch = maml_.fetches(), .target = {.threads = 2}})),
         executor_(program_, maml_.store),
         start_(maml_.store) {
     maml_.feed(executor_);

@@ -20,9 +20,9 @@ int count(const Graph& graph, OpId op) {
 
 /// Runs a graph as it is, every value in its own place.
 std::vector<Tensor> run(const Graph& graph, StateStore store, const StateStore& inputs = {}) {
-  Program program{.graph = graph, .plan = {}, .context = {}};
+  Program program{.graph = graph, .plan = {}, .target = {}};
   remove_dead_code(program.graph);
-  program.plan = make_plan(program.graph, program.context, {.share_memory = false});
+  program.plan = make_plan(program.graph, program.target, {.share_memory = false});
   CpuExecutor executor(program, store);
   for (const auto& [name, value] : inputs)
     if (executor.has_input(name)) executor.feed(name, value);

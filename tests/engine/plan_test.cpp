@@ -132,7 +132,7 @@ std::size_t peak_without_reuse(const Program& program) {
     std::size_t live = 0;
     for (int n = 0; n <= now; ++n) {
       const OpDef& def = op_def(nodes[std::size_t(n)].op);
-      if (!def.cpu || std::max(last[std::size_t(n)], n) < now) continue;
+      if (!runs(def) || std::max(last[std::size_t(n)], n) < now) continue;
       live += program.plan.storages[std::size_t(program.plan.storage_of[std::size_t(n)])].bytes;
     }
     const int workspace = program.plan.workspace_of[std::size_t(now)];
@@ -146,7 +146,7 @@ class PlanOfMaml : public testing::TestWithParam<std::pair<int, bool>> {
  protected:
   PlanOfMaml()
       : maml_({.steps = GetParam().first, .recompute = GetParam().second}),
-        program_(compile(maml_.tape, {.fetch = maml_.fetches(), .threads = 2})) {}
+        program_(compile(maml_.tape, {.fetch = maml_.fetches(), .target = {.threads = 2}})) {}
   MamlTape maml_;
   Program program_;
 };

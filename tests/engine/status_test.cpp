@@ -22,7 +22,7 @@ struct Runner {
   CpuExecutor executor;
 
   Runner(Sandbox& s, std::vector<Var> fetch)
-      : program(compile(s.tape, {.fetch = std::move(fetch), .threads = 2})),
+      : program(compile(s.tape, {.fetch = std::move(fetch), .target = {.threads = 2}})),
         executor(program, s.store) {}
 };
 

@@ -35,13 +35,13 @@ Result<T> factors(const std::vector<T>& a, std::int64_t n, int threads = 1, int 
   const std::int64_t batch = std::int64_t(a.size()) / (n * n);
   const MatrixStatus nonsense{-1, -1, -1, kNan, kNan};
   Result<T> result{std::vector<T>(a.size(), T(kNan)), std::vector(batch, nonsense)};
-  cholesky_cpu<T>({.batch = batch,
-                   .n = n,
-                   .jitter_tries = tries,
-                   .a = a.data(),
-                   .l = result.l.data(),
-                   .status = result.status.data()},
-                  {threads});
+  cholesky<T>({.batch = batch,
+               .n = n,
+               .jitter_tries = tries,
+               .a = a.data(),
+               .l = result.l.data(),
+               .status = result.status.data()},
+              {threads});
   return result;
 }
 

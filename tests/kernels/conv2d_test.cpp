@@ -84,9 +84,9 @@ std::vector<T> forward(const Conv2dGeometry& g, const Operand<T>& x, const Opera
                        CpuContext context) {
   auto y = unwritten<T>(g.tasks * y_size(g));
   auto workspace = unwritten<T>(conv2d_workspace_elements(g, context));
-  conv2d_cpu<T>({g, x.task_stride, w.task_stride, x.values.data(), w.values.data(), y.data(),
-                 workspace.data()},
-                context);
+  conv2d<T>({g, x.task_stride, w.task_stride, x.values.data(), w.values.data(), y.data(),
+             workspace.data()},
+            context);
   return y;
 }
 
@@ -95,9 +95,9 @@ std::vector<T> input_grad(const Conv2dGeometry& g, const Operand<T>& y_bar, cons
                           CpuContext context) {
   auto x_bar = unwritten<T>(g.tasks * x_size(g));
   auto workspace = unwritten<T>(conv2d_input_grad_workspace_elements(g, context));
-  conv2d_input_grad_cpu<T>({g, y_bar.task_stride, w.task_stride, y_bar.values.data(),
-                            w.values.data(), x_bar.data(), workspace.data()},
-                           context);
+  conv2d_input_grad<T>({g, y_bar.task_stride, w.task_stride, y_bar.values.data(), w.values.data(),
+                        x_bar.data(), workspace.data()},
+                       context);
   return x_bar;
 }
 
@@ -106,9 +106,9 @@ std::vector<T> weight_grad(const Conv2dGeometry& g, const Operand<T>& x, const O
                            CpuContext context) {
   auto w_bar = unwritten<T>(g.tasks * w_size(g));
   auto workspace = unwritten<T>(conv2d_weight_grad_workspace_elements(g, context));
-  conv2d_weight_grad_cpu<T>({g, x.task_stride, y_bar.task_stride, x.values.data(),
-                             y_bar.values.data(), w_bar.data(), workspace.data()},
-                            context);
+  conv2d_weight_grad<T>({g, x.task_stride, y_bar.task_stride, x.values.data(), y_bar.values.data(),
+                         w_bar.data(), workspace.data()},
+                        context);
   return w_bar;
 }
 

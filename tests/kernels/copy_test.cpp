@@ -30,9 +30,9 @@ void expect_copies(const LoopNest& nest, const Extents& x_strides, const Extents
   for_each_index(nest, [&](const Extents& index) {
     expected[y_offset + offset_of(nest, index, y_strides)] = x[offset_of(nest, index, x_strides)];
   });
-  copy_cpu<T>({nest, x_strides, y_strides, x.data(), y.data() + y_offset}, {.threads = 1});
-  copy_cpu<T>({nest, x_strides, y_strides, x.data(), y_two_threads.data() + y_offset},
-              {.threads = 2});
+  copy<T>({nest, x_strides, y_strides, x.data(), y.data() + y_offset}, CpuContext{.threads = 1});
+  copy<T>({nest, x_strides, y_strides, x.data(), y_two_threads.data() + y_offset},
+          CpuContext{.threads = 2});
   EXPECT_EQ(y, expected);
   EXPECT_EQ(y_two_threads, expected);
 }

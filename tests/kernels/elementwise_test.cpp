@@ -106,9 +106,9 @@ TYPED_TEST(Elementwise, UnaryMatchesPlainFormula) {
     for (std::int64_t count : {1, 7, 1031, 40000}) {
       const std::vector<T> x = random_values<T>(count, random, needs_positive(f) ? 0.1 : -3, 3);
       std::vector<T> y(x.size()), y_two_threads(x.size()), in_place = x;
-      unary_cpu<T>({f, scalars, count, x.data(), y.data()}, {.threads = 1});
-      unary_cpu<T>({f, scalars, count, x.data(), y_two_threads.data()}, {.threads = 2});
-      unary_cpu<T>({f, scalars, count, in_place.data(), in_place.data()}, {.threads = 2});
+      unary<T>({f, scalars, count, x.data(), y.data()}, CpuContext{.threads = 1});
+      unary<T>({f, scalars, count, x.data(), y_two_threads.data()}, CpuContext{.threads = 2});
+      unary<T>({f, scalars, count, in_place.data(), in_place.data()}, CpuContext{.threads = 2});
 
       std::vector<double> expected;
       for (T value : x) expected.push_back(unary_reference(f, value, 0.25, -1.5));
@@ -134,9 +134,9 @@ TYPED_TEST(Elementwise, BinaryMatchesPlainFormulaOverRandomLoopNests) {
     const std::vector<T> b = random_values<T>(count + 1, random, 0.5, 2);
     std::vector<T> y(count), y_two_threads(count);
     BinaryArgs<T> args{f, scalars, nest, a_strides, b_strides, a.data(), b.data(), y.data()};
-    binary_cpu(args, {.threads = 1});
+    binary(args, CpuContext{.threads = 1});
     args.y = y_two_threads.data();
-    binary_cpu(args, {.threads = 2});
+    binary(args, CpuContext{.threads = 2});
 
     std::vector<double> expected;
     for_each_index(nest, [&](const Extents& index) {
@@ -166,8 +166,8 @@ TYPED_TEST(Elementwise, EveryBinaryFunctionMatchesOnSignedOperands) {
         std::vector<T> y(count);
         const Extents dense = dense_strides(nest);
         const Extents left = swapped ? b_strides : dense, right = swapped ? dense : b_strides;
-        binary_cpu<T>({f, {T(0.25)}, nest, left, right, a.data(), b.data(), y.data()},
-                      {.threads = 2});
+        binary<T>({f, {T(0.25)}, nest, left, right, a.data(), b.data(), y.data()},
+                  CpuContext{.threads = 2});
         std::vector<double> expected;
         for_each_index(nest, [&](const Extents& index) {
           expected.push_back(binary_reference(f, a[offset_of(nest, index, left)],
@@ -190,15 +190,15 @@ TYPED_TEST(Elementwise, BinaryInPlaceEqualsOutOfPlace) {
     for (const Extents& other : {dense, channels}) {
       SCOPED_TRACE(int(f));
       std::vector<T> y(count), into_a = a, into_b = b, into_both = a, squared(count);
-      binary_cpu<T>({f, {}, nest, dense, other, a.data(), b.data(), y.data()}, {});
-      binary_cpu<T>({f, {}, nest, dense, other, into_a.data(), b.data(), into_a.data()}, {2});
+      binary<T>({f, {}, nest, dense, other, a.data(), b.data(), y.data()}, CpuContext{});
+      binary<T>({f, {}, nest, dense, other, into_a.data(), b.data(), into_a.data()}, {2});
       EXPECT_TRUE(same_bits(y, into_a));
-      binary_cpu<T>({f, {}, nest, other, dense, a.data(), b.data(), y.data()}, {});
-      binary_cpu<T>({f, {}, nest, other, dense, a.data(), into_b.data(), into_b.data()}, {2});
+      binary<T>({f, {}, nest, other, dense, a.data(), b.data(), y.data()}, CpuContext{});
+      binary<T>({f, {}, nest, other, dense, a.data(), into_b.data(), into_b.data()}, {2});
       EXPECT_TRUE(same_bits(y, into_b));
-      binary_cpu<T>({f, {}, nest, dense, dense, a.data(), a.data(), squared.data()}, {});
-      binary_cpu<T>(
-          {f, {}, nest, dense, dense, into_both.data(), into_both.data(), into_both.data()}, {2});
+      binary<T>({f, {}, nest, dense, dense, a.data(), a.data(), squared.data()}, CpuContext{});
+      binary<T>({f, {}, nest, dense, dense, into_both.data(), into_both.data(), into_both.data()},
+                {2});
       EXPECT_TRUE(same_bits(squared, into_both));
     }
   }
@@ -210,19 +210,19 @@ TYPED_TEST(Elementwise, ReluAndItsMaskKeepNanInfinityAndSignedSlope) {
   const std::vector<T> x{nan, inf, -inf, T(3), T(-3), T(0)};
   std::vector<T> y(x.size());
   const auto count = std::int64_t(x.size());
-  unary_cpu<T>({UnaryFunction::relu, {T(0.5)}, count, x.data(), y.data()}, {});
+  unary<T>({UnaryFunction::relu, {T(0.5)}, count, x.data(), y.data()}, CpuContext{});
   EXPECT_TRUE(std::isnan(y[0]));
   EXPECT_EQ((std::vector<T>(y.begin() + 1, y.end())), (std::vector<T>{inf, -inf, 3, T(-1.5), 0}));
   const std::vector<T> mask{1, 1, -1, 0, nan, 2};
-  binary_cpu<T>({BinaryFunction::relu_mask,
-                 {T(0)},
-                 {1, {count}},
-                 {1},
-                 {1},
-                 std::vector<T>{nan, inf, 5, 5, 5, 5}.data(),
-                 mask.data(),
-                 y.data()},
-                {});
+  binary<T>({BinaryFunction::relu_mask,
+             {T(0)},
+             {1, {count}},
+             {1},
+             {1},
+             std::vector<T>{nan, inf, 5, 5, 5, 5}.data(),
+             mask.data(),
+             y.data()},
+            CpuContext{});
   EXPECT_TRUE(std::isnan(y[0]));
   EXPECT_EQ((std::vector<T>(y.begin() + 1, y.end())), (std::vector<T>{inf, 0, 0, 0, 5}));
 }
@@ -230,12 +230,12 @@ TYPED_TEST(Elementwise, ReluAndItsMaskKeepNanInfinityAndSignedSlope) {
 TEST(Fill, WritesExactlyTheGivenCount) {
   for (std::int64_t count : {0, 1, 5, 16384, 50001}) {
     std::vector<std::int32_t> y(count + 1, -1);
-    fill_cpu<std::int32_t>(y.data(), count, 7, {.threads = 2});
+    fill<std::int32_t>(y.data(), count, 7, CpuContext{.threads = 2});
     EXPECT_EQ(std::count(y.begin(), y.end(), 7), count);
     EXPECT_EQ(y.back(), -1);
   }
   std::vector<double> y(3);
-  fill_cpu(y.data(), 3, 0.5, {});
+  fill(y.data(), 3, 0.5, CpuContext{});
   EXPECT_EQ(y, (std::vector<double>{0.5, 0.5, 0.5}));
 }
 
@@ -245,7 +245,7 @@ void expect_cast() {
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = From(i % 251) + From(0.75);
   std::vector<To> y(x.size()), expected;
   for (From value : x) expected.push_back(To(value));
-  cast_cpu(x.data(), y.data(), std::int64_t(x.size()), {.threads = 2});
+  cast(x.data(), y.data(), std::int64_t(x.size()), CpuContext{.threads = 2});
   EXPECT_EQ(y, expected);
   EXPECT_NE(y[1], y[2]);
 }

@@ -39,7 +39,7 @@ TYPED_TEST(Label, TakePicksOneColumnPerRow) {
         const std::vector<T> x = random_values<T>(tasks * rows * columns, random);
         const auto label = random_labels(tasks * rows, columns, random);
         std::vector<T> y(tasks * rows), expected;
-        take_label_cpu<T>(
+        take_label<T>(
             {tasks, rows, columns, x_stride, label_stride, x.data(), label.data(), y.data()}, {2});
         for (std::int64_t t = 0; t < tasks; ++t) {
           for (std::int64_t r = 0; r < rows; ++r) {
@@ -64,9 +64,9 @@ TYPED_TEST(Label, PutWritesOneColumnAndZeroesTheRest) {
         const std::vector<T> y_bar = random_values<T>(tasks * rows, random);
         const auto label = random_labels(tasks * rows, columns, random);
         std::vector<T> x_bar(tasks * rows * columns, T(9)), expected(x_bar.size(), T(0));
-        put_label_cpu<T>({tasks, rows, columns, y_stride, label_stride, y_bar.data(), label.data(),
-                          x_bar.data()},
-                         {2});
+        put_label<T>({tasks, rows, columns, y_stride, label_stride, y_bar.data(), label.data(),
+                      x_bar.data()},
+                     {2});
         for (std::int64_t t = 0; t < tasks; ++t) {
           for (std::int64_t r = 0; r < rows; ++r) {
             expected[(t * rows + r) * columns + label[t * label_stride + r]] =
@@ -84,9 +84,9 @@ TYPED_TEST(Label, OutsideTheColumnsReadsZeroAndWritesNothing) {
   const std::vector<T> x{1, 2, 3, 4, 5, 6};
   const std::vector<std::int32_t> label{-1, 2, std::numeric_limits<std::int32_t>::max()};
   std::vector<T> y(3, T(9)), x_bar(6, T(9));
-  take_label_cpu<T>({1, 3, 2, 6, 3, x.data(), label.data(), y.data()}, {});
+  take_label<T>({1, 3, 2, 6, 3, x.data(), label.data(), y.data()}, CpuContext{});
   EXPECT_EQ(y, std::vector<T>(3, T(0)));
-  put_label_cpu<T>({1, 3, 2, 3, 3, x.data(), label.data(), x_bar.data()}, {});
+  put_label<T>({1, 3, 2, 3, 3, x.data(), label.data(), x_bar.data()}, CpuContext{});
   EXPECT_EQ(x_bar, std::vector<T>(6, T(0)));
 }
 
@@ -94,7 +94,7 @@ TYPED_TEST(Label, ArgmaxTakesTheFirstOfEqualColumns) {
   using T = TypeParam;
   const std::vector<T> x{1, 3, 3, -2, -1, -1, 4, 4, 4, 0, 1, 2};
   std::vector<std::int32_t> index(4, -1);
-  argmax_cpu(4, 3, x.data(), index.data(), {});
+  argmax(4, 3, x.data(), index.data(), CpuContext{});
   EXPECT_EQ(index, (std::vector<std::int32_t>{1, 1, 0, 2}));
 }
 
@@ -105,7 +105,7 @@ TYPED_TEST(Label, ArgmaxMatchesTheStandardLibrary) {
     const std::int64_t rows = 60000 / columns;
     const std::vector<T> x = random_values<T>(rows * columns, random);
     std::vector<std::int32_t> index(rows), expected;
-    argmax_cpu(rows, columns, x.data(), index.data(), {.threads = 2});
+    argmax(rows, columns, x.data(), index.data(), CpuContext{.threads = 2});
     for (auto row = x.begin(); std::int64_t(expected.size()) < rows; row += columns) {
       expected.push_back(std::int32_t(std::max_element(row, row + columns) - row));
     }
@@ -117,7 +117,7 @@ TYPED_TEST(Label, EqualLabelsComparesRowByRowAndSharesAnOperand) {
   using T = TypeParam;
   const std::vector<std::int32_t> a{0, 1, 2, 2, 1, 0}, b{0, 2, 2};
   std::vector<T> y(6, T(-1));
-  equal_labels_cpu<T>({2, 3, 3, 0, a.data(), b.data(), y.data()}, {.threads = 2});
+  equal_labels<T>({2, 3, 3, 0, a.data(), b.data(), y.data()}, CpuContext{.threads = 2});
   EXPECT_EQ(y, (std::vector<T>{1, 0, 1, 0, 0, 0}));
 }
 

@@ -74,7 +74,7 @@ template <class T>
 std::vector<T> multiply(MatmulArgs<T> args, int threads) {
   std::vector<T> c(args.batch * args.m * args.n, std::numeric_limits<T>::quiet_NaN());
   args.c = c.data();
-  matmul_cpu(args, {threads});
+  matmul(args, {threads});
   return c;
 }
 

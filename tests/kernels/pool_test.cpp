@@ -67,8 +67,8 @@ TYPED_TEST(Pool, IndexNamesTheFirstLargestElement) {
     std::vector<T> x = random_values<T>(image_count(g), random);
     for (T& value : x) value = std::round(value);  // many ties
     std::vector<std::int32_t> index(pooled_count(g), -1), index_two_threads = index;
-    max_pool_index_cpu(g, x.data(), index.data(), {.threads = 1});
-    max_pool_index_cpu(g, x.data(), index_two_threads.data(), {.threads = 2});
+    max_pool_index(g, x.data(), index.data(), CpuContext{.threads = 1});
+    max_pool_index(g, x.data(), index_two_threads.data(), CpuContext{.threads = 2});
     EXPECT_EQ(index, plain_index(g, x));
     EXPECT_EQ(index, index_two_threads);
   }
@@ -81,7 +81,7 @@ TYPED_TEST(Pool, NanWinsOverEverythingAndTheFirstNanOverLaterOnes) {
   const std::vector<T> x{1, nan, inf, 2,   nan, nan, -inf, -inf,  //
                          9, 9,   5,   nan, nan, 1,   -inf, -inf};
   std::vector<std::int32_t> index(4);
-  max_pool_index_cpu(g, x.data(), index.data(), {});
+  max_pool_index(g, x.data(), index.data(), CpuContext{});
   EXPECT_EQ(index, (std::vector<std::int32_t>{1, 11, 4, 6}));
   EXPECT_EQ(index, plain_index(g, x));
 }
@@ -93,7 +93,7 @@ TYPED_TEST(Pool, GatherReadsTheIndexedElements) {
     const std::vector<T> x = random_values<T>(image_count(g), random);
     const std::vector<std::int32_t> index = plain_index(g, x);
     std::vector<T> y(pooled_count(g)), expected(y.size());
-    pool_gather_cpu(g, x.data(), index.data(), y.data(), {.threads = 2});
+    pool_gather(g, x.data(), index.data(), y.data(), CpuContext{.threads = 2});
     for_each_output(g, [&](std::int64_t output, std::int64_t image, std::int64_t, std::int64_t) {
       expected[output] = x[image + index[output] * g.channels];
     });
@@ -109,8 +109,8 @@ TYPED_TEST(Pool, ScatterAddsWhereWindowsOverlapAndZeroesTheRest) {
     const std::vector<T> y_bar = random_values<T>(pooled_count(g), random);
     const std::vector<std::int32_t> index = plain_index(g, x);
     std::vector<T> x_bar(x.size(), T(9)), x_bar_two_threads = x_bar;
-    pool_scatter_cpu(g, y_bar.data(), index.data(), x_bar.data(), {.threads = 1});
-    pool_scatter_cpu(g, y_bar.data(), index.data(), x_bar_two_threads.data(), {.threads = 2});
+    pool_scatter(g, y_bar.data(), index.data(), x_bar.data(), CpuContext{.threads = 1});
+    pool_scatter(g, y_bar.data(), index.data(), x_bar_two_threads.data(), CpuContext{.threads = 2});
     std::vector<double> expected(x.size());
     for_each_output(g, [&](std::int64_t output, std::int64_t image, std::int64_t, std::int64_t) {
       expected[image + index[output] * g.channels] += double(y_bar[output]);

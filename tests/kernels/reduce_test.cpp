@@ -19,10 +19,10 @@ TYPED_TEST_SUITE(Sum, FloatTypes);
 template <class T>
 std::vector<T> sum(SumArgs<T> args, int threads) {
   std::vector<T> y(count_of(args.loops, ~args.reduced), T(-77));
-  std::vector<T> workspace(sum_workspace_elements(args.loops, args.reduced), T(-88));
+  std::vector<T> workspace(sum_workspace_elements(args.loops, args.reduced, CpuContext{}), T(-88));
   args.y = y.data();
   args.workspace = workspace.empty() ? nullptr : workspace.data();
-  sum_cpu(args, {.threads = threads});
+  sum(args, CpuContext{.threads = threads});
   return y;
 }
 
@@ -106,9 +106,9 @@ TYPED_TEST(Sum, OfAFusedBroadcastProductHasTheBitsOfTheSeparateProduct) {
       SCOPED_TRACE(reduced);
       const Extents b_strides = dense_strides(nest, present);
       std::vector<T> product(nest.count());
-      binary_cpu<T>(
+      binary<T>(
           {BinaryFunction::mul, {}, nest, dense, b_strides, a.data(), b.data(), product.data()},
-          {});
+          CpuContext{});
       EXPECT_TRUE(
           same_bits(sum<T>({nest, reduced, dense, b_strides, a.data(), b.data(), {}, {}}, 1),
                     sum<T>({nest, reduced, dense, {}, product.data(), nullptr, {}, {}}, 2)));
@@ -148,11 +148,11 @@ TEST(SumAccuracy, StaysWithinItsBoundForEqualTerms) {
 }
 
 TEST(SumWorkspace, IsNeededOnlyForSeveralSegments) {
-  EXPECT_EQ(sum_workspace_elements({2, {512, 64}}, 0b01), 0);
-  EXPECT_EQ(sum_workspace_elements({2, {513, 64}}, 0b01), 2 * 64);
-  EXPECT_EQ(sum_workspace_elements({2, {64, 4096}}, 0b10), 0);
-  EXPECT_EQ(sum_workspace_elements({2, {64, 4097}}, 0b10), 2 * 64);
-  EXPECT_EQ(sum_workspace_elements({2, {64, 0}}, 0b10), 0);
+  EXPECT_EQ(sum_workspace_elements({2, {512, 64}}, 0b01, CpuContext{}), 0);
+  EXPECT_EQ(sum_workspace_elements({2, {513, 64}}, 0b01, CpuContext{}), 2 * 64);
+  EXPECT_EQ(sum_workspace_elements({2, {64, 4096}}, 0b10, CpuContext{}), 0);
+  EXPECT_EQ(sum_workspace_elements({2, {64, 4097}}, 0b10, CpuContext{}), 2 * 64);
+  EXPECT_EQ(sum_workspace_elements({2, {64, 0}}, 0b10, CpuContext{}), 0);
 }
 
 }  // namespace

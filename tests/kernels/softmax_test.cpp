@@ -24,9 +24,9 @@ TYPED_TEST(LogSoftmax, MatchesItsFormulaForAnyRowLength) {
     const std::int64_t rows = 40000 / columns;
     const std::vector<T> x = random_values<T>(rows * columns, random, -20, 20);
     std::vector<T> y(x.size()), y_two_threads(x.size()), in_place = x;
-    log_softmax_cpu(rows, columns, x.data(), y.data(), {.threads = 1});
-    log_softmax_cpu(rows, columns, x.data(), y_two_threads.data(), {.threads = 2});
-    log_softmax_cpu(rows, columns, in_place.data(), in_place.data(), {.threads = 2});
+    log_softmax(rows, columns, x.data(), y.data(), CpuContext{.threads = 1});
+    log_softmax(rows, columns, x.data(), y_two_threads.data(), CpuContext{.threads = 2});
+    log_softmax(rows, columns, in_place.data(), in_place.data(), CpuContext{.threads = 2});
 
     std::vector<double> expected;
     for (std::int64_t r = 0; r < rows; ++r) {
@@ -47,11 +47,11 @@ TYPED_TEST(LogSoftmax, SurvivesLogitsBeyondTheRangeOfExp) {
   using T = TypeParam;
   const std::vector<T> x{T(5000), T(5000), T(-5000)};
   std::vector<T> y(3);
-  log_softmax_cpu(1, 3, x.data(), y.data(), {});
+  log_softmax(1, 3, x.data(), y.data(), CpuContext{});
   EXPECT_NEAR(y[0], -std::log(2.0), tolerance::elementwise<T>());
   EXPECT_EQ(y[0], y[1]);
   EXPECT_NEAR(y[2], -10000 - std::log(2.0), 10000 * tolerance::elementwise<T>());
-  log_softmax_cpu(1, 3, std::vector<T>(3, T(-5000)).data(), y.data(), {});
+  log_softmax(1, 3, std::vector<T>(3, T(-5000)).data(), y.data(), CpuContext{});
   EXPECT_NEAR(y[2], -std::log(3.0), tolerance::elementwise<T>());
 }
 
@@ -59,14 +59,16 @@ TYPED_TEST(LogSoftmax, OfOneColumnIsZeroAndNanStaysInItsRow) {
   using T = TypeParam;
   const T nan = std::numeric_limits<T>::quiet_NaN();
   std::vector<T> y(4);
-  log_softmax_cpu(1, 1, std::vector<T>{T(3)}.data(), y.data(), {});
+  log_softmax(1, 1, std::vector<T>{T(3)}.data(), y.data(), CpuContext{});
   EXPECT_EQ(y[0], 0);
-  log_softmax_cpu(2, 2, std::vector<T>{1, nan, 0, 0}.data(), y.data(), {});
+  log_softmax(2, 2, std::vector<T>{1, nan, 0, 0}.data(), y.data(), CpuContext{});
   EXPECT_TRUE(std::isnan(y[0]) && std::isnan(y[1]));
   EXPECT_NEAR(y[2], -std::log(2.0), tolerance::elementwise<T>());
 }
 
-TEST(LogSoftmaxRows, MayBeZero) { log_softmax_cpu<float>(0, 5, nullptr, nullptr, {.threads = 2}); }
+TEST(LogSoftmaxRows, MayBeZero) {
+  log_softmax<float>(0, 5, nullptr, nullptr, CpuContext{.threads = 2});
+}
 
 }  // namespace
 }  // namespace metatape::kernels

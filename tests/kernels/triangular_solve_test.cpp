@@ -67,7 +67,7 @@ std::vector<T> solve(TriangularSolveArgs<T> args, int threads) {
   std::vector<T> x(args.tasks * args.matrices * args.n * args.k,
                    std::numeric_limits<T>::quiet_NaN());
   args.x = x.data();
-  triangular_solve_cpu(args, {threads});
+  triangular_solve(args, {threads});
   return x;
 }
 

@@ -13,12 +13,12 @@ void expect_lower_triangle(std::int64_t batch, std::int64_t n, bool in_place, in
   reference::Random random(5);
   const std::vector<T> x = reference::random_values<T>(batch * n * n, random, 1, 2);
   std::vector<T> y = in_place ? x : std::vector<T>(x.size(), std::numeric_limits<T>::quiet_NaN());
-  tril_cpu<T>({.batch = batch,
-               .n = n,
-               .diagonal_scale = 3,
-               .x = in_place ? y.data() : x.data(),
-               .y = y.data()},
-              {threads});
+  tril<T>({.batch = batch,
+           .n = n,
+           .diagonal_scale = 3,
+           .x = in_place ? y.data() : x.data(),
+           .y = y.data()},
+          {threads});
   for (std::int64_t row = 0; row < batch * n; ++row)
     for (std::int64_t j = 0; j < n; ++j) {
       const T element = x[row * n + j];

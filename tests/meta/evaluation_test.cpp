@@ -31,7 +31,7 @@ Evaluation evaluate_in_chunks(Workload w, std::int64_t at_once, std::int64_t tas
                               int threads = 1) {
   w.config.outer.tasks = at_once;
   StateStore store = initial_state(w);
-  return evaluate(w.config, w.model, *w.training, store, tasks, threads);
+  return evaluate(w.config, w.model, *w.training, store, tasks, {.threads = threads});
 }
 
 void expect_same(const Evaluation& a, const Evaluation& b) {
@@ -58,7 +58,8 @@ TEST(Evaluation, DoesNotDependOnHowTasksAreCut) {
 
 /// The loss of one task after the last step, run on its own.
 double loss_of_task(const Workload& w, std::uint32_t task) {
-  const RecordedProgram recorded = record_evaluation(w.config, w.model, w.training->layout(), 1, 1);
+  const RecordedProgram recorded =
+      record_evaluation(w.config, w.model, w.training->layout(), 1, {});
   StateStore store = initial_state(w);
   CpuExecutor executor(recorded.program, store);
   EpisodeBatch batch;
@@ -100,7 +101,7 @@ TEST(Evaluation, LeavesTheStateAlone) {
   const Workload w = sinusoid_workload(sinusoid_config());
   StateStore store = initial_state(w);
   const std::string before = state_digest(store);
-  evaluate(w.config, w.model, *w.training, store, 5, 1);
+  evaluate(w.config, w.model, *w.training, store, 5, {});
   EXPECT_EQ(state_digest(store), before);
 }
 
@@ -109,7 +110,7 @@ TEST(Evaluation, NamesTheFirstResultThatIsNotFinite) {
   StateStore store = initial_state(w);
   store.at("theta/layer2.bias").set_at(0, std::numeric_limits<double>::quiet_NaN());
   expect_error(ErrorKind::numerical, "the loss after adaptation is nan; first not finite: %",
-               [&] { evaluate(w.config, w.model, *w.training, store, 5, 1); });
+               [&] { evaluate(w.config, w.model, *w.training, store, 5, {}); });
 }
 
 TEST(Evaluation, RefusesMoreMemoryThanAllowed) {
@@ -118,7 +119,7 @@ TEST(Evaluation, RefusesMoreMemoryThanAllowed) {
   w.config.outer.tasks = 200;
   StateStore store = initial_state(w);
   expect_error(ErrorKind::memory, "train.max_memory is 1 MiB; use outer.tasks=", [&] {
-    evaluate(w.config, w.model, *w.training, store, 200, 1);
+    evaluate(w.config, w.model, *w.training, store, 200, {});
   });
 }
 

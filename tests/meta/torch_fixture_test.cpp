@@ -82,7 +82,7 @@ TEST_P(TorchFixture, HasTheSameLossesAndGradients) {
   for (const bool recompute : {false, true}) {
     if (recompute && config_.inner.order == "first") continue;
     config_.inner.recompute = recompute;
-    const RecordedProgram recorded = record_gradients(config_, model_, layout_, 1);
+    const RecordedProgram recorded = record_gradients(config_, model_, layout_, {});
     StateStore store = parameters();
     CpuExecutor executor(recorded.program, store);
     feed(executor);

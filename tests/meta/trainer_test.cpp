@@ -48,17 +48,17 @@ class Trainer : public testing::Test {
     return read_text(path(run) / "metrics.jsonl");
   }
 
-  static RecordedProgram step_of(const Workload& w, int threads) {
-    return record_training(w.config, w.model, w.training->layout(), threads);
+  static RecordedProgram step_of(const Workload& w, const Target& target) {
+    return record_training(w.config, w.model, w.training->layout(), target);
   }
   TrainResult start(const Workload& w, const std::string& run, TrainOptions options = {}) {
     RunFolder folder = RunFolder::create(path(run), w.config, {});
-    return train(w, step_of(w, options.threads), initial_state(w), folder, options);
+    return train(w, step_of(w, options.target), initial_state(w), folder, options);
   }
   TrainResult resume(const Workload& w, const std::string& run, int threads = 1) {
     RunFolder folder = RunFolder::open(path(run));
-    return train(w, step_of(w, threads), initial_state(w), folder,
-                 {.threads = threads, .resume = true});
+    return train(w, step_of(w, {.threads = threads}), initial_state(w), folder,
+                 {.target = {.threads = threads}, .resume = true});
   }
   /// Trains until a stop that is asked for during the given iteration (counted from 1).
   TrainResult start_and_stop(Workload w, const std::string& run, std::int64_t iteration) {
@@ -90,7 +90,7 @@ TEST_F(Trainer, LowersTheLossOfNewTasksWithEachOptimizer) {
     config.train = {.iterations = 600};
     const Workload w = sinusoid_workload(config);
     auto loss_of = [&](StateStore store) {
-      return evaluate(config, w.model, *w.validation, store, 100, 1).loss.mean;
+      return evaluate(config, w.model, *w.validation, store, 100, {}).loss.mean;
     };
     const TrainResult r = start(w, settings);
     const double after = loss_of(load_checkpoint(r.checkpoint, w.model.parameters).state);
@@ -134,7 +134,7 @@ TEST_F(Trainer, IsTheSameInThreeRunsAndWithTwoThreads) {
   const std::string hash = start(w, "first").state_hash;
   EXPECT_EQ(start(w, "second").state_hash, hash);
   EXPECT_EQ(start(w, "third").state_hash, hash);
-  EXPECT_EQ(start(w, "threads", {.threads = 2}).state_hash, hash);
+  EXPECT_EQ(start(w, "threads", {.target = {.threads = 2}}).state_hash, hash);
   EXPECT_EQ(metrics("threads"), metrics("first"));
   Config other = w.config;
   other.seed = 4;

@@ -128,7 +128,8 @@ class Measurement {
 };
 
 Program planned(const Recording& recording, std::span<const Quantity> wanted, int threads) {
-  return compile(recording.tape, {.fetch = recording.fetches(wanted), .threads = threads});
+  return compile(recording.tape,
+                 {.fetch = recording.fetches(wanted), .target = {.threads = threads}});
 }
 
 /// Every value has its own place; no pass has run but the one that drops what nobody needs.
@@ -136,7 +137,7 @@ Program unplanned(const Recording& recording, std::span<const Quantity> wanted) 
   Program program;
   program.graph = extract_graph(recording.tape, recording.fetches(wanted), {});
   remove_dead_code(program.graph);
-  program.plan = make_plan(program.graph, program.context, {.share_memory = false});
+  program.plan = make_plan(program.graph, program.target, {.share_memory = false});
   return program;
 }
 

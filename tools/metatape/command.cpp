@@ -19,24 +19,39 @@ void Output::result(const nlohmann::json& object, const std::string& text) const
   std::fflush(stdout);
 }
 
-void require_device(const std::string& device) {
-  if (device == "cpu") return;
-  if (device == "cuda")
-    fail(ErrorKind::device, "--device",
-         "this build runs on the CPU only; found cuda, expected cpu");
-  fail(ErrorKind::usage, "--device", "found {}, expected cpu or cuda", device);
+Device device_of(const std::string& name) {
+  if (name != "cpu" && name != "cuda")
+    fail(ErrorKind::usage, "--device", "found {}, expected cpu or cuda", name);
+  const Device device = name == "cpu" ? Device::cpu : Device::cuda;
+  if (!built_with_cuda()) require_device(device);
+  return device;
+}
+
+Target target_of(Device device, int threads, const Config& config) {
+  const std::string& precision = config.train.precision;
+  const bool on_gpu = device == Device::cuda;
+  if (on_gpu && precision == "fp64")
+    fail(ErrorKind::usage, "train.precision",
+         "found fp64, the GPU computes in fp32 or tf32; use --device cpu for fp64");
+  if (!on_gpu && precision == "tf32")
+    fail(ErrorKind::usage, "train.precision",
+         "found tf32, which only a GPU has; expected fp32 or fp64, or --device cuda");
+  const Target target{
+      .device = device,
+      .threads = threads ? threads : std::max(1, int(std::thread::hardware_concurrency())),
+      .precision = precision == "tf32" ? kernels::Precision::tf32 : kernels::Precision::fp32};
+  return target;
 }
 
 Recipe RunArguments::resolve() const {
-  require_device(device);
   Recipe r = load_recipe(recipe);
   for (const std::string& assignment : set) set_config(r.config, assignment);
   check_config(r.config);
   return r;
 }
 
-int RunArguments::thread_count() const {
-  return threads ? threads : std::max(1, int(std::thread::hardware_concurrency()));
+Target RunArguments::target(const Config& config) const {
+  return target_of(device_of(device), threads, config);
 }
 
 }  // namespace metatape

@@ -7,9 +7,20 @@
 #include <string>
 #include <vector>
 
+#include "engine/target.h"
+
 namespace metatape {
 
+struct Config;
 struct Recipe;
+
+/// From --device. Errors: usage, for another name; device, if the build has no CUDA. Whether the
+/// machine has a GPU is asked by require_device().
+Device device_of(const std::string& name);
+/// Where to run; threads 0: one per core. Errors: usage, for a train.precision that it lacks.
+Target target_of(Device, int threads, const Config&);
+/// device, if the build has no CUDA. Whether the machine has a GPU is asked by require_device().
+Target target_of(const std::string& device, int threads, const Config&);
 
 /// Standard output belongs to results, standard error to people. With --json the last line of
 /// standard output is one JSON object.
@@ -38,11 +49,10 @@ struct RunArguments {
   std::vector<std::string> set;
   int threads = 0;  ///< 0: one per core
 
-  /// Recipe plus --set, checked. Errors: device, for a device this build does not have.
+  /// Recipe plus --set, checked.
   Recipe resolve() const;
-  int thread_count() const;
+  Target target(const Config&) const;
 };
-void require_device(const std::string& device);
 
 struct TrainArguments {
   RunArguments run;

@@ -29,11 +29,13 @@ std::string text_of(const nlohmann::json& j) {
 }  // namespace
 
 void eval_command(const EvalArguments& a, const Output& output) {
-  require_device(a.device);
+  const Device device = device_of(a.device);
   RunFolder folder = RunFolder::open(a.run);
   Config config = folder.config();
   for (const std::string& assignment : a.set) set_config(config, assignment);
   check_config(config);
+  const Target target = target_of(device, a.threads, config);
+  require_device(target.device);
   const DataSet data = open_data(config, a.data.empty() ? folder.provenance().data_path : a.data);
   const Model model = make_model(config, data);
   const std::uint64_t seed = std::uint64_t(a.seed >= 0 ? a.seed : config.seed);
@@ -46,10 +48,8 @@ void eval_command(const EvalArguments& a, const Output& output) {
          "--out {} --resume)",
          a.run);
   Checkpoint checkpoint = load_checkpoint(*file, model.parameters);
-  RunArguments threads;
-  threads.threads = a.threads;
   const Evaluation e = evaluate(config, model, *episodes, checkpoint.state,
-                                a.tasks ? a.tasks : config.eval.tasks, threads.thread_count());
+                                a.tasks ? a.tasks : config.eval.tasks, target);
   nlohmann::json result = to_json(e, config, a.split);
   result["seed"] = seed;
   result["run"] = a.run;

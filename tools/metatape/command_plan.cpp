@@ -28,12 +28,13 @@ EpisodeLayout assumed_layout(const Config& c) {
 void plan_command(const PlanArguments& a, const Output& output) {
   const RunArguments& o = a.run;
   const Config config = o.resolve().config;
+  const Target target = o.target(config);
   const bool read_data = !o.data.empty() || config.task.kind == "glyphs";
   const DataSet data = read_data ? open_data(config, o.data) : DataSet{};
   const Model model = make_model(config, data);
   const EpisodeLayout layout =
       read_data ? make_episodes(config, data, "train", 0)->layout() : assumed_layout(config);
-  const RecordedProgram recorded = record_training(config, model, layout, o.thread_count());
+  const RecordedProgram recorded = record_training(config, model, layout, target);
   const Program& p = recorded.program;
   MemoryNeed need = memory_need(p);
   if (data.images) need.resident_bytes += data.images->images().size();
@@ -49,7 +50,7 @@ void plan_command(const PlanArguments& a, const Output& output) {
        {"resident_bytes", need.resident_bytes},
        {"live_bound_bytes", need.live_bound_bytes},
        {"parameters", model.parameter_count()},
-       {"threads", o.thread_count()},
+       {"threads", target.threads},
        {"device", o.device}},
       fmt::format("one meta-step of {} ({} tasks, {} inner steps, {}):\n"
                   "  {} instructions of {} recorded\n"

@@ -63,10 +63,11 @@ void step_command(const StepArguments& a, const Output& output) {
   const RunArguments& o = a.run;
   Config config = o.resolve().config;
   if (!a.dtype.empty()) config.train.precision = a.dtype == "f64" ? "fp64" : "fp32";
+  const Target target = o.target(config);
+  require_device(target.device);
   const DataSet data = open_data(config, o.data);
   const Workload w = assemble(config, data);
-  const RecordedProgram recorded =
-      record_gradients(config, w.model, w.training->layout(), o.thread_count());
+  const RecordedProgram recorded = record_gradients(config, w.model, w.training->layout(), target);
   check_memory(memory_need(recorded.program), config);
   StateStore store;
   initialise(store, w.model.parameters, precision_of(config), std::uint64_t(config.seed));

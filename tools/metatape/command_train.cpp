@@ -57,12 +57,12 @@ void check_same_data(const RunFolder& folder, const DataSet& data) {
 }  // namespace
 
 void train_command(const TrainArguments& a, const Output& output) {
+  device_of(a.run.device);
   const bool resuming = a.resume && RunFolder::exists(a.out);
   std::optional<RunFolder> folder;
   Config config;
   std::string data_path = a.run.data;
   if (resuming) {
-    require_device(a.run.device);
     folder = RunFolder::open(a.out);
     config = resumed_config(*folder, a);
     const Provenance& before = folder->provenance();
@@ -74,11 +74,13 @@ void train_command(const TrainArguments& a, const Output& output) {
   } else {
     config = a.run.resolve().config;
   }
+  const Target target = a.run.target(config);
+  require_device(target.device);
   const DataSet data = open_data(config, data_path);
   const Workload workload = assemble(config, data);
   // A run that cannot start leaves no folder that stands in the way of the next try.
   const RecordedProgram step =
-      record_training(config, workload.model, workload.training->layout(), a.run.thread_count());
+      record_training(config, workload.model, workload.training->layout(), target);
   check_memory(memory_need(step.program), config);
   if (resuming) {
     check_same_data(*folder, data);
@@ -88,15 +90,13 @@ void train_command(const TrainArguments& a, const Output& output) {
   }
   output.say(fmt::format("{}: {} parameters, {} tasks of {} a step, {} threads -> {}",
                          resuming ? "resuming" : a.run.recipe, workload.model.parameter_count(),
-                         config.outer.tasks, workload.training->name(), a.run.thread_count(),
-                         a.out));
+                         config.outer.tasks, workload.training->name(), target.threads, a.out));
   StateStore store;
   initialise(store, workload.model.parameters, precision_of(config), std::uint64_t(config.seed));
   std::signal(SIGTERM, ask_to_stop);
   std::signal(SIGINT, ask_to_stop);
-  const TrainResult r =
-      train(workload, step, std::move(store), *folder,
-            {.threads = a.run.thread_count(), .resume = resuming, .stop = &stop_asked});
+  const TrainResult r = train(workload, step, std::move(store), *folder,
+                              {.target = target, .resume = resuming, .stop = &stop_asked});
   if (r.stopped)
     output.say(
         fmt::format("stopped by a signal at iteration {}; saved. Continue: metatape train "

@@ -1,0 +1,27 @@
+#pragma once
+
+// Where a program runs. Memory and results are planned for a target, so it is chosen at compile().
+
+#include "kernels/common/precision.h"
+
+namespace metatape {
+
+enum class Device { cpu, cuda };
+
+/// "cpu" or "cuda".
+const char* device_name(Device);
+
+struct Target {
+  Device device = Device::cpu;
+  int threads = 1;  ///< CPU: sizes per-thread workspace; results do not depend on it
+  kernels::Precision precision = kernels::Precision::fp32;  ///< CUDA: of matrix products
+};
+
+/// Whether this build can run programs for a GPU, and whether the machine has one that it can use.
+bool built_with_cuda();
+bool cuda_device_present();
+
+/// Errors: usage, if the build has no CUDA; device, if the machine has no GPU for it.
+void require_device(Device);
+
+}  // namespace metatape
