@@ -4,27 +4,13 @@
 
 #include "kernels/common/parallel.h"
 #include "kernels/common/strided_loops.h"
+#include "kernels/copy/write_order.h"
 
 namespace metatape::kernels {
 
 namespace {
 
 constexpr int kX = 0, kY = 1;  ///< operands of the strided loops
-
-/// The loops with the smallest step of y innermost, so that y is written in memory order. The
-/// elements of y are distinct, so any order gives the same result.
-template <class T>
-StridedLoops<2> write_order(const CopyArgs<T>& args) {
-  std::array<int, kMaxRank> order{0, 1, 2, 3, 4, 5};
-  std::stable_sort(order.begin(), order.begin() + args.loops.rank,
-                   [&](int d, int e) { return args.y_strides[d] > args.y_strides[e]; });
-  StridedLoops<2> loops;
-  for (int i = 0; i < args.loops.rank; ++i) {
-    const int d = order[i];
-    loops.append({args.loops.extents[d], {args.x_strides[d], args.y_strides[d]}});
-  }
-  return loops;
-}
 
 template <class T>
 void copy_rows(const CopyArgs<T>& args, const StridedLoops<2>& loops, const CpuContext& context) {
@@ -39,15 +25,6 @@ void copy_rows(const CopyArgs<T>& args, const StridedLoops<2>& loops, const CpuC
                    });
     });
   });
-}
-
-/// Position of the loop along which x is contiguous if that is not the innermost one, or -1.
-int transposed_loop(const StridedLoops<2>& loops) {
-  if (loops.inner().strides[kX] <= 1) return -1;
-  for (int d = 0; d + 1 < loops.rank(); ++d) {
-    if (loops[d].strides[kX] == 1) return d;
-  }
-  return -1;
 }
 
 /// Elements along each side of a tile: 16 floats are one cache line, and the 16 lines of x that a
@@ -88,7 +65,7 @@ void copy_tiles(const CopyArgs<T>& args, const StridedLoops<2>& loops, int row,
 template <class T>
 void copy(const CopyArgs<T>& args, const CpuContext& context) {
   if (args.loops.count() == 0) return;
-  const StridedLoops<2> loops = write_order(args);
+  const StridedLoops<2> loops = write_order(args.loops, args.x_strides, args.y_strides);
   const int row = transposed_loop(loops);
   row < 0 ? copy_rows(args, loops, context) : copy_tiles(args, loops, row, context);
 }

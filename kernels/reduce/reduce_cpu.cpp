@@ -1,47 +1,11 @@
 #include "kernels/reduce/reduce.h"
 
-#include "kernels/common/parallel.h"
 #include "kernels/common/strided_loops.h"
-
-// Order of additions. The terms of one output are numbered in loop order and cut into segments of
-// a fixed length. If the innermost loop is kept, a segment adds rows of outputs, four terms at a
-// time; if it is reduced, the terms of a segment go round 32 lanes. The sums of the segments are
-// then added in pairs. Nothing here looks at strides or threads, so the sum of a broadcast operand
-// has the bits of the sum of its dense copy, and a fused product those of the separate one.
-//
-// Longest chain of dependent additions: 130 for 512 rows, 133 for 4096 terms in lanes, plus
-// log2(segments); the first is what bounds the error by 4 eps sqrt(n) for every n.
+#include "kernels/reduce/sum_order.h"
 
 namespace metatape::kernels {
 
 namespace {
-
-constexpr std::int64_t kRowSegment = 512;    ///< terms per segment, innermost loop kept
-constexpr std::int64_t kLaneSegment = 4096;  ///< terms per segment, innermost loop reduced
-constexpr std::int64_t kLanes = 32;          ///< four vectors of eight floats hide the add latency
-constexpr std::int64_t kItemTerms = 32768;   ///< terms of one work item, about
-constexpr std::int64_t kMinimalOutputs = 64;
-
-/// How a sum is cut into pieces: by extents alone.
-struct Cut {
-  Cut(const LoopNest& nest, unsigned reduced) {
-    for (int d = 0; d < nest.rank; ++d) {
-      const bool summed = (reduced >> d & 1u) != 0;
-      (summed ? terms : outputs) *= nest.extents[d];
-      if (nest.extents[d] > 1) innermost_is_reduced = summed;
-    }
-    segment = innermost_is_reduced ? kLaneSegment : kRowSegment;
-    segments = (terms + segment - 1) / segment;
-    const std::int64_t fitting = kItemTerms / std::clamp<std::int64_t>(terms, 1, segment);
-    chunk = innermost_is_reduced ? fitting : std::max(fitting, kMinimalOutputs);
-    chunks = (outputs + chunk - 1) / chunk;
-  }
-
-  std::int64_t outputs = 1, terms = 1;  ///< kept elements, and terms summed into each
-  bool innermost_is_reduced = false;
-  std::int64_t segment, segments;  ///< terms per segment
-  std::int64_t chunk, chunks;      ///< outputs per work item
-};
 
 /// The summand a[...] of a sum without second operand.
 template <class T, class Step>
@@ -96,27 +60,6 @@ void sum_rows(const Summand& term, const Offsets<2>& origin, const Offsets<2>* r
   }
 }
 
-/// Sum of term(i), i < count, in lanes: term i belongs to lane i mod kLanes. Fewer terms than lanes
-/// are added one by one, which saves the additions of empty lanes.
-template <class T, class Term>
-T sum_lanes(std::int64_t count, const Term& term) {
-  if (count < kLanes) {
-    T sum = term(0);
-    for (std::int64_t i = 1; i < count; ++i) sum += term(i);
-    return sum;
-  }
-  T lanes[kLanes] = {};
-  const std::int64_t whole = count / kLanes * kLanes;
-  for (std::int64_t i = 0; i < whole; i += kLanes) {
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += term(i + lane);
-  }
-  for (std::int64_t i = whole; i < count; ++i) lanes[i - whole] += term(i);
-  for (std::int64_t width = kLanes / 2; width > 0; width /= 2) {
-    for (std::int64_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
-  }
-  return lanes[0];
-}
-
 template <class T>
 class Summation {
  public:
@@ -140,7 +83,7 @@ class Summation {
       cut_.innermost_is_reduced ? add_terms(segment, begin, end, sums)
                                 : add_rows(segment, begin, end, sums);
     });
-    if (cut_.segments > 1) add_segments(context);
+    if (cut_.segments > 1) add_segments(cut_, args_.workspace, args_.y, context);
   }
 
  private:
@@ -149,17 +92,12 @@ class Summation {
     return {args_.a_strides, args_.b == nullptr ? args_.a_strides : args_.b_strides};
   }
 
-  std::int64_t first_term(std::int64_t segment) const { return segment * cut_.segment; }
-  std::int64_t end_term(std::int64_t segment) const {
-    return std::min(cut_.terms, first_term(segment) + cut_.segment);
-  }
-
   /// sums[k] = the sum of one segment, for outputs [begin, end); vectors run along the outputs.
   void add_rows(std::int64_t segment, std::int64_t begin, std::int64_t end, T* sums) const {
     std::array<Offsets<2>, kRowSegment> rows;
     std::int64_t row_count = 0;
     const Offsets<2> step = reduced_.inner().strides;
-    for_each_run(reduced_, first_term(segment), end_term(segment),
+    for_each_run(reduced_, cut_.first_term(segment), cut_.end_term(segment),
                  [&](std::int64_t, std::int64_t length, Offsets<2> offsets) {
                    for (std::int64_t i = 0; i < length; ++i) {
                      rows[row_count++] = offsets;
@@ -190,7 +128,7 @@ class Summation {
 
   template <class Summand>
   T segment_sum(const Summand& term, std::int64_t segment, const Offsets<2>& origin) const {
-    const std::int64_t begin = first_term(segment), end = end_term(segment);
+    const std::int64_t begin = cut_.first_term(segment), end = cut_.end_term(segment);
     if (reduced_.rank() == 1) {
       const Offsets<2> stride = reduced_[0].strides;
       const Offsets<2> offsets = sum_of(origin, {begin * stride[0], begin * stride[1]});
@@ -207,31 +145,15 @@ class Summation {
     return sum_lanes<T>(end - begin, [&](std::int64_t i) { return terms[i]; });
   }
 
-  /// y[k] = sum of workspace[s, k] over the segments s, in pairs: neighbours first.
-  void add_segments(const CpuContext& context) const {
-    const std::int64_t outputs = cut_.outputs, segments = cut_.segments;
-    parallel_pieces(outputs, context, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t apart = 1; apart < segments; apart *= 2) {
-        for (std::int64_t s = 0; s + apart < segments; s += 2 * apart) {
-          T* __restrict left = args_.workspace + s * outputs;
-          const T* __restrict right = args_.workspace + (s + apart) * outputs;
-          for (std::int64_t k = begin; k < end; ++k) left[k] += right[k];
-        }
-      }
-      std::copy(args_.workspace + begin, args_.workspace + end, args_.y + begin);
-    });
-  }
-
   const SumArgs<T>& args_;
-  Cut cut_;
+  SumCut cut_;
   StridedLoops<2> kept_, reduced_;
 };
 
 }  // namespace
 
 std::int64_t sum_workspace_elements(const LoopNest& nest, unsigned reduced, const CpuContext&) {
-  const Cut cut(nest, reduced);
-  return cut.segments > 1 ? cut.segments * cut.outputs : 0;
+  return SumCut(nest, reduced).workspace();
 }
 
 template <class T>

@@ -51,7 +51,8 @@ auto run_repeatedly(const Run& run) {
   auto expect_same = [&](const char* order) {
     const auto again = run(context);
     ASSERT_EQ(again.size(), first.size());
-    EXPECT_EQ(std::memcmp(again.data(), first.data(), first.size() * sizeof(first[0])), 0)
+    EXPECT_TRUE(first.empty() ||
+                std::memcmp(again.data(), first.data(), first.size() * sizeof(first[0])) == 0)
         << "other bits, " << order;
   };
 #if defined(MT_EMULATION)
@@ -82,12 +83,14 @@ inline void expect_near(const std::vector<float>& x, const std::vector<double>& 
     ASSERT_TRUE(std::isfinite(r)) << "the reference is not finite";
     largest = std::max(largest, std::abs(r));
   }
-  if (!reference.empty()) ASSERT_GT(largest, 0) << "the reference is zero";
+  if (!reference.empty()) {
+    ASSERT_GT(largest, 0) << "the reference is zero";
+  }
   std::size_t worst = 0;
   double error = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double e = std::abs(double(x[i]) - reference[i]);
-    if (!(e <= error)) error = e, worst = i;
+    if (!(e <= error) && !std::isnan(error)) error = e, worst = i;  // a NaN is not overwritten
   }
   EXPECT_LE(error, tolerance * largest) << "element " << worst << " of " << x.size() << ": "
                                         << x[worst] << ", expected " << reference[worst];
