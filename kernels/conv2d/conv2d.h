@@ -20,8 +20,8 @@ struct Conv2dGeometry {
 
 // x [T,N,H,W,C], w [T,K,R,S,C], y [T,N,P,Q,K]. Each operand has its own task stride in elements: 0
 // shares it among all tasks. The result is dense over the tasks, fully written, and aliases
-// nothing. The three maps are each other's adjoints. float and double; sums in the same type.
-// Parallel over tasks and fixed blocks of images; the cut depends on the geometry alone.
+// nothing. The three maps are each other's adjoints. float and double on the CPU, float on a GPU;
+// sums in the same type. The work is cut by the geometry alone.
 
 /// y[t,n,p,q,k] = sum_{r,s,c} x[t,n, p stride + r - pad, q stride + s - pad, c] w[t,k,r,s,c]
 /// (x is zero outside). Cost: 2 T N P Q K R S C flop.   Dumoulin & Visin 2016, arXiv:1603.07285, 2.
@@ -67,8 +67,8 @@ void conv2d_weight_grad(const Conv2dWeightGradArgs<T>&, const CpuContext&);
 template <class T>
 void conv2d_weight_grad(const Conv2dWeightGradArgs<T>&, const CudaContext&);
 
-/// Elements of workspace each map needs: one patch matrix per thread, and for the weight gradient
-/// the partial sums of its image blocks.
+/// Elements of workspace each map needs: on the CPU one patch matrix per thread, on both the
+/// partial sums of the weight gradient.
 std::int64_t conv2d_workspace_elements(const Conv2dGeometry&, const CpuContext&);
 std::int64_t conv2d_workspace_elements(const Conv2dGeometry&, const CudaContext&);
 std::int64_t conv2d_input_grad_workspace_elements(const Conv2dGeometry&, const CpuContext&);

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "kernels/common/blas.h"
+#include "kernels/common/divisor.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/patches.h"
 
@@ -24,8 +25,6 @@ constexpr std::int64_t kPieces = 32;
 /// which together have at most kMaxPartialElements (128 MiB of float).
 constexpr std::int64_t kMinPartialPixels = 128;
 constexpr std::int64_t kMaxPartialElements = 1 << 25;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 std::int64_t filter_elements(const Conv2dGeometry& g) { return g.filters * patch_size(g); }
 std::int64_t x_elements(const Conv2dGeometry& g) {

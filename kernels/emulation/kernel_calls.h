@@ -21,10 +21,18 @@ enum class Vote { none, count, all, any };
 /// __syncthreads and its voting forms.
 int block_barrier(Vote, bool predicate, Site);
 
-enum class WarpOperation { synchronise, ballot, shuffle, shuffle_up, shuffle_down, shuffle_xor };
+enum class WarpOperation {
+  synchronise,
+  ballot,
+  shuffle,
+  shuffle_up,
+  shuffle_down,
+  shuffle_xor,
+  multiply_matrices,
+};
 
 struct WarpArgument {
-  std::uint64_t value;  ///< ballot: the predicate
+  std::uint64_t value;  ///< ballot: the predicate; multiply_matrices: address of the fragments
   int lane;             ///< source lane, distance or lane mask
   int width;
 };

@@ -3,6 +3,7 @@
 
 #include "kernels/emulation/grid.h"
 #include "kernels/emulation/sanitizers.h"
+#include "kernels/emulation/tensor_core.h"
 
 namespace metatape::kernels::emulation {
 namespace {
@@ -23,6 +24,8 @@ const char* name_of(WarpOperation operation) {
       return "__shfl_down_sync";
     case WarpOperation::shuffle_xor:
       return "__shfl_xor_sync";
+    case WarpOperation::multiply_matrices:
+      return "mma.sync";
   }
   return "";
 }
@@ -57,6 +60,9 @@ std::string Grid::wrong_use(WarpOperation operation, unsigned mask, WarpArgument
   const unsigned returned = mask & warp_of(thread()).returned;
   const int lane = thread().lane();
   const auto call = [&] { return std::string(name_of(operation)) + " with "; };
+  if (operation == WarpOperation::multiply_matrices && ~warp_of(thread()).existing) {
+    return call() + "lanes " + hexadecimal(warp_of(thread()).existing) + "; it needs all 32";
+  }
   if (!(mask >> lane & 1)) {
     return call() + "mask " + hexadecimal(mask) + ", which omits the caller's lane " +
            std::to_string(lane);
@@ -116,6 +122,13 @@ std::uint64_t Grid::warp_operation(WarpOperation operation, unsigned mask, WarpA
 }
 
 void Grid::finish_group(Warp& warp, WarpGroup& group) {
+  if (group.operation == WarpOperation::multiply_matrices) {
+    MatrixFragments* lanes[kWarp];
+    for (int lane = 0; lane < kWarp; ++lane) {
+      lanes[lane] = reinterpret_cast<MatrixFragments*>(group.argument[lane].value);
+    }
+    multiply_fragments(lanes);
+  }
   std::uint64_t ballot = 0;
   for (int lane = 0; lane < kWarp; ++lane) {
     if (group.arrived >> lane & 1 && group.argument[lane].value) ballot |= std::uint64_t{1} << lane;

@@ -15,11 +15,19 @@ double kernel(std::int64_t reduced_terms) {
   return 4 * double(std::numeric_limits<T>::epsilon()) * std::sqrt(double(reduced_terms) + 16);
 }
 
+/// Products of factors rounded to the 11 bits of TF32, relative to the largest |reference|: 2^-11
+/// of each factor at most, so 2^-10 of a product, and twice that for sums whose terms cancel.
+inline constexpr double kTf32 = 0x1p-9;
+
 /// Elementwise functions: libm and vectorised forms differ by a few units in the last place.
 template <class T>
 double elementwise() {
   return 8 * double(std::numeric_limits<T>::epsilon());
 }
+
+/// A chain of up to 24 f32 operations on values near 1, none of which raises the error of another
+/// more than twofold, against f64: the worst of a thousand random chains is at 1e-5.
+inline constexpr double kFusedChain = 1e-4;
 
 /// Gradient (f64) against central differences with step 1e-5: truncation 1e-10, rounding 1e-11 of
 /// the value over the step, times a generous condition number.
@@ -40,6 +48,9 @@ inline constexpr double kExactForms = 1e-10;
 inline constexpr double kSingleValue = 1e-5;
 inline constexpr double kSingleGradient = 1e-4;
 inline constexpr double kSingleHessianVector = 1e-3;
+
+/// Mean square of GPU against CPU meta-gradients in f32, relative to the CPU's: 1e-5 of the norm.
+inline constexpr double kDeviceMeanSquare = 1e-10;
 
 /// Twenty optimiser steps against the same formulas in a plain loop: the same operations in
 /// another grouping, so a few roundings a step.
