@@ -1,9 +1,8 @@
-#include "kernels/cholesky/cholesky.h"
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "kernels/cholesky/jitter.h"
 #include "kernels/common/blas.h"
 #include "kernels/common/parallel.h"
 
@@ -18,26 +17,15 @@ namespace {
 /// of doubles (32 KiB) just fits the first-level cache.
 constexpr std::int64_t kBlock = 64;
 
-/// Rounding leaves a pivot of up to some units of its element's last place where the exact one is
-/// zero. Taken as it is, it would pass a singular matrix for a regular one, by chance.
-constexpr int kRoundings = 4;
-
-/// Where a try stopped: 1 + column and the pivot found there; column 0: nowhere.
-struct Stop {
-  std::int32_t column = 0;
-  double pivot = 0;
-};
-
 /// Factors the lower triangle of a block in place; `l` is its corner, `a` that of the block as it
 /// was given, `n` elements lie from row to row. Right-looking: each finished column is subtracted
 /// from the columns behind it.
 template <class T>
-Stop factor_block(const T* a, std::int64_t n, std::int64_t width, T* l) {
+CholeskyStop factor_block(const T* a, std::int64_t n, std::int64_t width, T* l) {
   T column[kBlock];
   for (std::int64_t j = 0; j < width; ++j) {
     const T pivot = l[j * n + j];
-    const T rounding = std::numeric_limits<T>::epsilon() * a[j * n + j];
-    if (!(pivot > kRoundings * rounding)) return {std::int32_t(j) + 1, double(pivot)};
+    if (!is_positive_pivot(pivot, a[j * n + j])) return {std::int32_t(j) + 1, double(pivot)};
     const T root = std::sqrt(pivot);
     l[j * n + j] = root;
     for (std::int64_t i = j + 1; i < width; ++i) {
@@ -55,7 +43,7 @@ Stop factor_block(const T* a, std::int64_t n, std::int64_t width, T* l) {
 ///   l_dd l_dd' = a_dd - l_d0 l_d0',   l_rd = (a_rd - l_r0 l_d0') l_dd'^-1
 /// with 0 the columns before the block, d its rows, r the rows below it.
 template <class T>
-Stop factor(const T* a, std::int64_t n, T* l) {
+CholeskyStop factor(const T* a, std::int64_t n, T* l) {
   for (std::int64_t begin = 0; begin < n; begin += kBlock) {
     const std::int64_t width = std::min(kBlock, n - begin), below = n - begin - width;
     T* const left = l + begin * n;
@@ -73,7 +61,7 @@ Stop factor(const T* a, std::int64_t n, T* l) {
                .beta = 1,
                .c = corner,
                .ldc = n});
-    const Stop stop = factor_block(a + begin * n + begin, n, width, corner);
+    const CholeskyStop stop = factor_block(a + begin * n + begin, n, width, corner);
     if (stop.column) return {std::int32_t(begin) + stop.column, stop.pivot};
     if (below > 0)
       solve_lower<T>({.right = true,
@@ -104,33 +92,14 @@ bool all_finite(const T* a, std::int64_t count) {
 }
 
 template <class T>
-double mean_of_diagonal(const T* a, std::int64_t n) {
-  double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) sum += double(a[i * n + i]);
-  return sum / double(n);
-}
-
-template <class T>
-MatrixStatus factor_with_jitter(const T* a, std::int64_t n, int tries, T* l) {
-  load(a, n, T(0), l);
-  Stop stop = factor(a, n, l);
-  if (!stop.column) return {};
-
-  MatrixStatus status{.first_column = stop.column, .pivot = stop.pivot};
-  const double mean = mean_of_diagonal(a, n);
-  if (!all_finite(a, n * n)) {
-    status.pivot = std::numeric_limits<double>::quiet_NaN();
-    tries = 0;
-  }
-  double jitter = cholesky_jitter<T>() * mean;
-  for (; mean > 0 && stop.column && status.jitter_tries < tries; jitter *= 10) {
-    ++status.jitter_tries;
-    status.jitter = double(T(jitter));
-    load(a, n, T(jitter), l);
-    stop = factor(a, n, l);
-  }
-  status.failed_column = stop.column;
-  if (stop.column) std::fill_n(l, n * n, std::numeric_limits<T>::quiet_NaN());
+MatrixStatus factor_matrix(const T* a, std::int64_t n, int tries, T* l) {
+  const auto factor_once = [&](T jitter) {
+    load(a, n, jitter, l);
+    return factor(a, n, l);
+  };
+  const auto is_finite = [&] { return all_finite(a, n * n); };
+  const MatrixStatus status = factor_with_jitter(a, n, tries, factor_once, is_finite);
+  if (status.failed_column) std::fill_n(l, n * n, std::numeric_limits<T>::quiet_NaN());
   return status;
 }
 
@@ -141,7 +110,7 @@ void cholesky(const CholeskyArgs<T>& args, const CpuContext& context) {
   const std::int64_t matrix = args.n * args.n;
   parallel_for(args.batch, args.batch * matrix, context, [&](std::int64_t i) {
     args.status[i] =
-        factor_with_jitter(args.a + i * matrix, args.n, args.jitter_tries, args.l + i * matrix);
+        factor_matrix(args.a + i * matrix, args.n, args.jitter_tries, args.l + i * matrix);
   });
 }
 

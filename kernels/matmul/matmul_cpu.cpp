@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "kernels/common/blas.h"
-#include "kernels/matmul/matmul.h"
+#include "kernels/matmul/join_batch.h"
 
 namespace metatape::kernels {
 namespace {
@@ -10,17 +10,6 @@ namespace {
 /// b again for each block, which below 128 rows costs more than 5 % of the product.
 constexpr std::int64_t kPieces = 64;
 constexpr std::int64_t kMinRows = 128;
-
-/// A dense batch of a against one shared b is one tall matrix.
-template <class T>
-MatmulArgs<T> join_batch(MatmulArgs<T> args) {
-  const bool a_is_dense = !args.transpose_a && args.a_stride == args.m * args.k;
-  if (args.batch > 1 && a_is_dense && args.b_stride == 0) {
-    args.m *= args.batch;
-    args.batch = 1;
-  }
-  return args;
-}
 
 }  // namespace
 

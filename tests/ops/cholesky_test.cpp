@@ -74,15 +74,5 @@ TEST(Diagonal, ComesBackFromItsMatrix) {
   EXPECT_EQ(s.run(diagonal(diagonal_matrix(d))), s.run(d));
 }
 
-TEST(SquaredDistances, RejectsPointsOfDifferentDimension) {
-  Sandbox s;
-  expect_rejected(ErrorKind::shape, "squared_distances",
-                  "x [2,3] and y [4,2]: expected [...,N,D] and [...,M,D]", [&] {
-                    squared_distances(s.zeros({2, 3}), s.zeros({4, 2}));
-                  });
-  expect_rejected(ErrorKind::shape, "squared_distances", "x [3] and y [3]",
-                  [&] { squared_distances(s.zeros({3}), s.zeros({3})); });
-}
-
 }  // namespace
 }  // namespace metatape

@@ -44,7 +44,7 @@ OpCases distances_cases() {
     const std::string name = p.x.str() + " and " + p.y.str();
     cases.push_back(
         {.subject = "squared_distances",
-         .op = {},
+         .op = OpId::squared_distances,
          .name = name,
          .operands = {{p.x}, {p.y}},
          .build = [](Tape&, std::span<const Var> x) { return squared_distances(x[0], x[1]); },
@@ -65,7 +65,7 @@ OpCases distances_cases() {
     const Shape square = shape.with_extent(-1, shape[-2]);
     cases.push_back(
         {.subject = "squared_distances",
-         .op = {},
+         .op = OpId::squared_distances,
          .name = shape.str() + " with itself",
          .operands = {{shape}},
          .build = [](Tape&, std::span<const Var> x) { return squared_distances(x[0], x[0]); },
