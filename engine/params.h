@@ -24,14 +24,22 @@ enum class FileLayout {
   linear_on_image,  ///< [out, H W C] inside, [out, C H W] in files: a head after flattening
 };
 
+/// The parts of a network that methods tell apart. A model puts each of its parameters into one.
+namespace parameter_group {
+inline constexpr const char* kBody = "body";        ///< what computes the features
+inline constexpr const char* kHead = "head";        ///< the last layer
+inline constexpr const char* kContext = "context";  ///< inputs that describe the task; start at 0
+}  // namespace parameter_group
+
 /// One learnable array.
 struct Parameter {
   std::string name;   ///< as PyTorch would call it: conv1.weight
-  std::string group;  ///< body or head: what ANIL and BOIL tell apart
+  std::string group;  ///< one of parameter_group
   Shape shape;
   Initializer init = {};
   FileLayout layout = FileLayout::same;
-  Shape image = {};  ///< [H,W,C] for linear_on_image
+  Shape image = {};         ///< [H,W,C] for linear_on_image
+  bool normalises = false;  ///< scale or shift of a batch-norm layer
 };
 
 /// Ordered, named values. Arithmetic works entry by entry on sets of the same names.

@@ -2,27 +2,43 @@
 
 #include "engine/ops.h"
 #include "models/initialisation.h"
+#include "models/layers.h"
 
 namespace metatape {
 namespace {
 
 constexpr int kBlocks = 4;
+constexpr int kContextBlock = 3;
 
 std::int64_t halved(std::int64_t extent, Downsampling how) {
   return how == Downsampling::stride ? (extent + 1) / 2 : extent / 2;
 }
 
-Var block(const ParamSet& p, int i, Var x, const Conv4Options& o) {
+void declare_context(Parameters& parameters, const Conv4Options& o) {
+  using namespace parameter_group;
+  const Initializer weight = he_uniform_linear(o.context);
+  declare_linear(parameters, "film_scale", kBody, o.context, o.filters, weight, 1);
+  declare_linear(parameters, "film_shift", kBody, o.context, o.filters, weight);
+  parameters.push_back({"context", kContext, {o.context}});
+}
+
+Var modulate_channels(const ParamSet& p, Var x, const Conv4Options& o) {
+  const Var context = reshape(p["context"], {1, o.context});
+  return x * linear(p, "film_scale", context) + linear(p, "film_shift", context);
+}
+
+/// ReLU comes last, as it commutes with max-pooling and has a quarter of the work after it.
+Var block(const ParamSet& p, int i, Var x, const Conv4Options& o, const BatchNormPass& pass) {
   const bool strided = o.downsampling == Downsampling::stride;
   x = conv2d(x, p[fmt::format("conv{}.weight", i)], {.stride = strided ? 2 : 1, .pad = 1});
-  x = batch_norm(x, p[fmt::format("bn{}.weight", i)], p[fmt::format("bn{}.bias", i)],
-                 o.batch_norm_epsilon);
-  x = relu(x);
-  return strided ? x : max_pool2d(x, {.window = 2, .stride = 2});
+  x = batch_norm(p, fmt::format("bn{}", i), x, o.batch_norm_epsilon, pass);
+  if (!strided) x = max_pool2d(x, {.window = 2, .stride = 2});
+  if (o.context && i == kContextBlock) x = modulate_channels(p, x, o);
+  return relu(x);
 }
 
 /// [N,P,Q,C] -> [N,features]
-Var features(Var x, const Conv4Options& o) {
+Var flatten(Var x, const Conv4Options& o) {
   if (o.downsampling == Downsampling::stride) {
     const int plane[] = {1, 2};
     x = mean_axes(x, plane);
@@ -33,22 +49,12 @@ Var features(Var x, const Conv4Options& o) {
 }  // namespace
 
 Model make_conv4(const Conv4Options& o) {
-  Model model{.name = "conv4",
-              .parameters = {},
-              .input = {o.height, o.width, o.channels},
-              .outputs = o.classes,
-              .forward = {}};
+  Model model{.name = "conv4", .input = {o.height, o.width, o.channels}, .outputs = o.classes};
   std::int64_t height = o.height, width = o.width, channels = o.channels;
   for (int i = 1; i <= kBlocks; ++i) {
-    const Shape filter{o.filters, 3, 3, channels};
-    model.parameters.push_back({.name = fmt::format("conv{}.weight", i),
-                                .group = "body",
-                                .shape = filter,
-                                .init = glorot_uniform(9 * channels, 9 * o.filters),
-                                .layout = FileLayout::filter});
-    model.parameters.push_back(
-        {fmt::format("bn{}.weight", i), "body", {o.filters}, {Initializer::Kind::constant, 1}});
-    model.parameters.push_back({fmt::format("bn{}.bias", i), "body", {o.filters}});
+    declare_convolution(model.parameters, fmt::format("conv{}", i), o.filters, 3, channels,
+                        glorot_uniform(9 * channels, 9 * o.filters));
+    declare_batch_norm(model.parameters, fmt::format("bn{}", i), o.filters);
     height = halved(height, o.downsampling);
     width = halved(width, o.downsampling);
     channels = o.filters;
@@ -59,21 +65,20 @@ Model make_conv4(const Conv4Options& o) {
          "model.pool=stride",
          o.height, o.width);
   const bool averaged = o.downsampling == Downsampling::stride;
-  const std::int64_t features_count = averaged ? channels : height * width * channels;
-  model.parameters.push_back({.name = "head.weight",
-                              .group = "head",
-                              .shape = {o.classes, features_count},
-                              .init = o.head_deviation > 0
-                                          ? Initializer{Initializer::Kind::normal, o.head_deviation}
-                                          : glorot_uniform(features_count, o.classes),
-                              .layout = averaged ? FileLayout::same : FileLayout::linear_on_image,
-                              .image = {height, width, channels}});
-  model.parameters.push_back({"head.bias", "head", {o.classes}});
+  model.feature_count = averaged ? channels : height * width * channels;
+  const std::size_t head = model.parameters.size();
+  declare_head(model.parameters, model.feature_count, o.classes, o.head_deviation);
+  if (!averaged) {
+    model.parameters[head].layout = FileLayout::linear_on_image;
+    model.parameters[head].image = {height, width, channels};
+  }
+  if (o.context) declare_context(model.parameters, o);
 
-  model.forward = [o](const ParamSet& p, Var x) {
-    for (int i = 1; i <= kBlocks; ++i) x = block(p, i, x, o);
-    return matmul(features(x, o), p["head.weight"], {.transpose_b = true}) + p["head.bias"];
+  model.body = [o](const ParamSet& p, Var x, const BatchNormPass& pass) {
+    for (int i = 1; i <= kBlocks; ++i) x = block(p, i, x, o, pass);
+    return flatten(x, o);
   };
+  model.head = [](const ParamSet& p, Var features) { return linear(p, "head", features); };
   return model;
 }
 

@@ -34,6 +34,14 @@ Initializer glorot_uniform(std::int64_t fan_in, std::int64_t fan_out) {
   return {Initializer::Kind::uniform, std::sqrt(6.0 / double(fan_in + fan_out))};
 }
 
+Initializer he_normal(std::int64_t fan) {
+  return {Initializer::Kind::normal, std::sqrt(2.0 / double(fan))};
+}
+
+Initializer he_uniform_linear(std::int64_t fan_in) {
+  return {Initializer::Kind::uniform, std::sqrt(3.0 / double(fan_in))};
+}
+
 void initialise(StateStore& store, std::span<const Parameter> parameters, DType dtype,
                 std::uint64_t seed) {
   for (std::size_t i = 0; i < parameters.size(); ++i) {

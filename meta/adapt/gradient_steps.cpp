@@ -12,9 +12,9 @@ bool is_adapted(const std::string& group, Adaptation::Adapted which) {
     case Adaptation::Adapted::all:
       return true;
     case Adaptation::Adapted::head:
-      return group == "head";
+      return group == parameter_group::kHead;
     case Adaptation::Adapted::body:
-      return group == "body";
+      return group == parameter_group::kBody;
   }
   return true;
 }

@@ -92,5 +92,12 @@ TEST(Initialisation, GlorotBoundFollowsBothFans) {
   EXPECT_EQ(glorot_uniform(9, 576).kind, Kind::uniform);
 }
 
+TEST(Initialisation, HeKeepsTheSizeOfValuesOrGradients) {
+  EXPECT_DOUBLE_EQ(he_normal(576).scale, std::sqrt(2.0 / 576));
+  EXPECT_EQ(he_normal(576).kind, Kind::normal);
+  expect_moment(drawn(he_uniform_linear(100)), 2, 1.0 / 100);
+  EXPECT_EQ(he_uniform_linear(100).kind, Kind::uniform);
+}
+
 }  // namespace
 }  // namespace metatape

@@ -28,6 +28,25 @@ TEST(Mlp, NamesItsLayersAndTheHead) {
   }
   EXPECT_EQ(model.input, (std::vector<std::int64_t>{2}));
   EXPECT_EQ(model.outputs, 3);
+  EXPECT_EQ(model.feature_count, 4);
+}
+
+TEST(Mlp, HasItsContextAsFurtherInputs) {
+  const Model model = make_mlp({.inputs = 2, .hidden = {}, .context = 3});
+  ASSERT_EQ(model.parameters.size(), 3u);
+  EXPECT_EQ(model.parameters[0].shape, (Shape{1, 5}));
+  EXPECT_EQ(model.parameters[2].name, "context");
+  EXPECT_EQ(model.parameters[2].init.scale, 0);
+  EXPECT_EQ(model.feature_count, 5);
+  Sandbox s;
+  const Shape per_task = Shape{3}.with_tasks(2);
+  ParamSet p;
+  p.add("head.weight", "head", s.value({1, 5}, {2, -3, 1, 10, 100}));
+  p.add("head.bias", "head", s.value({1}, {0.5}));
+  p.add("context", "context", s.value(per_task, {1, 2, 3, 4, 5, 6}));
+  const Var x = s.value(Shape{2, 2}.with_tasks(2), {1, 4, 1, 1, 2, 0, 0, 0});
+  const Values expected{311.5, 320.5, 658.5, 654.5};
+  EXPECT_EQ(s.run(model.forward(p, x)), expected);
 }
 
 TEST(Mlp, ForSinusoidsHasTheSizeOfThePaper) { EXPECT_EQ(make_mlp({}).parameter_count(), 1761); }

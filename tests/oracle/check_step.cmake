@@ -27,5 +27,7 @@ function(check name)
 endfunction()
 
 check(glyphs_maml --set model.width=6 --set outer.tasks=2 --set inner.steps=3 --set inner.lr=0.1)
+check(glyphs_resnet12 --set model.name=resnet12 --set model.width=3
+      --set model.widths=64-160-320-640 --set outer.tasks=2 --set inner.steps=2 --set inner.lr=0.1)
 check(sinusoid_maml --recipe sinusoid-10shot-maml --set model.init_deviation=0.5
       --set inner.steps=3)

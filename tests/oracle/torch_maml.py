@@ -62,6 +62,22 @@ def conv4(p, x, settings):
     return F.linear(x, p["head.weight"], p["head.bias"])
 
 
+def resnet12(p, x, settings):
+    def convolution(x, conv, bn, pad):
+        x = F.conv2d(x, p[conv + ".weight"], padding=pad)
+        return F.batch_norm(x, None, None, p[bn + ".weight"], p[bn + ".bias"], training=True,
+                            eps=settings["model"]["batch_norm_epsilon"])
+
+    for block in (f"block{b}." for b in range(1, 5)):
+        y = x
+        for i in range(1, 4):
+            y = convolution(y, f"{block}conv{i}", f"{block}bn{i}", 1)
+            y = F.leaky_relu(y, 0.1) if i < 3 else y
+        y = y + convolution(x, block + "shortcut_conv", block + "shortcut_bn", 0)
+        x = F.max_pool2d(F.leaky_relu(y, 0.1), 2)
+    return F.linear(x.mean(dim=(2, 3)), p["head.weight"], p["head.bias"])
+
+
 def mlp(p, x, settings):
     i = 1
     while f"layer{i}.weight" in p:
@@ -72,7 +88,7 @@ def mlp(p, x, settings):
 
 def task_loss(theta, support, query, settings):
     """Query loss after the inner loop, differentiable in theta."""
-    network = {"conv4": conv4, "mlp": mlp}[settings["model"]["name"]]
+    network = {"conv4": conv4, "resnet12": resnet12, "mlp": mlp}[settings["model"]["name"]]
     loss = F.mse_loss if settings["task"]["kind"] == "sinusoid" else F.cross_entropy
     inner = settings["inner"]
     group = {"all": lambda n: True,

@@ -5,6 +5,7 @@
 #include "meta/data/sinusoid_episodes.h"
 #include "models/conv4.h"
 #include "models/mlp.h"
+#include "models/resnet12.h"
 
 namespace metatape {
 namespace {
@@ -19,6 +20,13 @@ Rotations rotations_of(const Config& c) {
   if (c.data.rotations == "per_task") return Rotations::per_task;
   if (c.data.rotations == "as_classes") return Rotations::as_classes;
   return Rotations::none;
+}
+
+/// The published proportions, from the channels of the first block.
+std::array<std::int64_t, 4> resnet12_widths(const Config::Model& c) {
+  const std::int64_t w = c.width;
+  if (c.widths == "64-160-320-640") return {w, 5 * w / 2, 5 * w, 10 * w};
+  return {w, 2 * w, 4 * w, 8 * w};
 }
 
 }  // namespace
@@ -55,21 +63,34 @@ std::shared_ptr<const EpisodeSource> make_episodes(const Config& c, const DataSe
 }
 
 Model make_model(const Config& c, const DataSet& data) {
-  if (c.task.kind == "sinusoid")
+  if (c.model.name == "mlp")
     return make_mlp({.inputs = 1,
                      .outputs = 1,
                      .hidden = {c.model.width, c.model.width},
-                     .weight_deviation = c.model.init_deviation});
+                     .weight_deviation = c.model.init_deviation,
+                     .context = c.model.context});
   const PackedSet* images = data.images.get();
+  const std::int64_t height = images ? images->height() : c.data.height;
+  const std::int64_t width = images ? images->width() : c.data.width;
+  const std::int64_t channels = images ? images->channels() : c.data.channels;
+  if (c.model.name == "resnet12")
+    return make_resnet12({.height = height,
+                          .width = width,
+                          .channels = channels,
+                          .classes = c.task.ways,
+                          .widths = resnet12_widths(c.model),
+                          .batch_norm_epsilon = c.model.batch_norm_epsilon,
+                          .head_deviation = c.model.head_deviation});
   return make_conv4(
-      {.height = images ? images->height() : c.data.height,
-       .width = images ? images->width() : c.data.width,
-       .channels = images ? images->channels() : c.data.channels,
+      {.height = height,
+       .width = width,
+       .channels = channels,
        .classes = c.task.ways,
        .filters = c.model.width,
        .downsampling = c.model.pool == "max" ? Downsampling::max : Downsampling::stride,
        .batch_norm_epsilon = c.model.batch_norm_epsilon,
-       .head_deviation = c.model.head_deviation});
+       .head_deviation = c.model.head_deviation,
+       .context = c.model.context});
 }
 
 Workload assemble(const Config& config, const DataSet& data) {
