@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/tape.h"
+#include "kernels/episodes/episodes.h"
 
 namespace metatape {
 
@@ -193,11 +194,10 @@ Var logdet(Var a, CholeskyOptions = {}, Loc = Loc::current());
 
 // ---- distances and kernels ---------------------------------------------------------------------
 
-/// d[i,j] = |x_i - y_j|^2, not below 0: x [...,N,D], y [...,M,D] -> [...,N,M].
-/// Computed as |x|^2 + |y|^2 - 2 x y' about the mean c of the rows of y, so that large common
-/// offsets do not cancel: the error stays below 5 epsilon (|x_i - c|^2 + |y_j - c|^2), measured up
-/// to D = 1600, but is not relative to d. Where x and y are one value the diagonal is exactly 0.
-/// Cost: 2 N M D flop.
+/// d[i,j] = sum_k (x[i,k] - y[j,k])^2: x [...,N,D], y [...,M,D], leading axes equal -> [...,N,M].
+/// Nothing cancels: the error is relative to d, equal rows are exactly 0 apart, and exchanging x
+/// and y transposes d to the bit.    Cost: 3 N M D flop.
+/// x_bar_i = 2 sum_j d_bar[i,j] (x_i - y_j), y_bar_j = 2 sum_i d_bar[i,j] (y_j - x_i)
 Var squared_distances(Var x, Var y, Loc = Loc::current());
 /// exp(-gamma |x_i - y_j|^2) with gamma > 0, in 1 / (unit of x)^2: gamma [] or [1,1], so that it
 /// can be learned.
@@ -264,5 +264,27 @@ Var cross_entropy(Var logits, Var label, Loc = Loc::current());
 Var accuracy(Var logits, Var label, Loc = Loc::current());
 /// Mean of (prediction - target)^2 of each task.
 Var mean_squared_error(Var prediction, Var target, Loc = Loc::current());
+
+// ---- drawing from a set ------------------------------------------------------------------------
+
+struct DrawOptions {
+  std::int64_t tasks = 1, groups = 1, members = 1;
+  kernels::Turns turns = kernels::Turns::none;
+  std::uint64_t seed = 0;
+  kernels::RandomPurpose purpose = {};  ///< which of the seed's streams
+};
+/// For each task `groups` distinct groups in random order, and of each `members` distinct members:
+/// i32 T x [groups,members,2], an item and its quarter turns. No derivative.
+/// table i32 [G,2]: first item and number of items of each group, at least `members` (not checked:
+/// a group with fewer gives items that are not its own). iteration and first_task i32 []: task t
+/// draws from the stream (seed, purpose, iteration, first_task + t) alone. Source: philox.h.
+Var draw_members(Var iteration, Var first_task, Var table, const DrawOptions&,
+                 Loc = Loc::current());
+/// Chosen images as numbers byte / 255 in [0, 1]: images u8 [M,H,W,C], choice i32 [...,2] (image,
+/// counter-clockwise quarter turns) -> [...,H,W,C]. A choice outside of the images gives zeros;
+/// images that are not square are not turned. No derivative.
+Var gather_images(Var images, Var choice, DType = DType::f32, Loc = Loc::current());
+/// x + 1 for i32, modulo 2^32. No derivative.
+Var increment(Var x, Loc = Loc::current());
 
 }  // namespace metatape

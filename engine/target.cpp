@@ -1,16 +1,39 @@
 #include "engine/target.h"
 
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
 #include "engine/error.h"
 #if MT_HAVE_CUDA
 #include "kernels/common/cuda_api.h"
 #endif
 
 namespace metatape {
+namespace {
+
+std::size_t free_host_memory() {
+  std::ifstream info("/proc/meminfo");
+  std::string key;
+  for (std::size_t kib; info >> key >> kib; info.ignore(64, '\n'))
+    if (key == "MemAvailable:") return kib << 10;
+  return std::size_t(sysconf(_SC_AVPHYS_PAGES)) * std::size_t(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
 
 const char* device_name(Device device) { return device == Device::cpu ? "cpu" : "cuda"; }
 
 #if MT_HAVE_CUDA
 bool built_with_cuda() { return true; }
+
+std::size_t free_memory(Device device) {
+  if (device == Device::cpu) return free_host_memory();
+  std::size_t available = 0, total = 0;
+  cudaMemGetInfo(&available, &total);
+  return available;
+}
 
 bool cuda_device_present() {
   int count = 0;
@@ -29,6 +52,7 @@ void require_device(Device device) {
 #else
 bool built_with_cuda() { return false; }
 bool cuda_device_present() { return false; }
+std::size_t free_memory(Device) { return free_host_memory(); }
 
 void require_device(Device device) {
   if (device == Device::cuda)

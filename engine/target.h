@@ -2,6 +2,8 @@
 
 // Where a program runs. Memory and results are planned for a target, so it is chosen at compile().
 
+#include <cstddef>
+
 #include "kernels/common/precision.h"
 
 namespace metatape {
@@ -20,6 +22,9 @@ struct Target {
 /// Whether this build can run programs for a GPU, and whether the machine has one that it can use.
 bool built_with_cuda();
 bool cuda_device_present();
+
+/// Bytes that the device can still give.
+std::size_t free_memory(Device);
 
 /// Errors: usage, if the build has no CUDA; device, if the machine has no GPU for it.
 void require_device(Device);

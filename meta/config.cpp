@@ -113,7 +113,8 @@ const std::vector<Field>& schema() {
           "of each",
           {"none", "per_task", "as_classes"}, MT_AT(data.rotations)),
       boolean("data.resident",
-              "hold the data set in the memory of the device; on the CPU it is mapped either way",
+              "on a GPU, hold the data set in its memory and draw episodes there; on the CPU they "
+              "are drawn from the mapped file either way",
               MT_AT(data.resident)),
       integer("data.height", "image height that plan assumes without a data set", 1, 16384,
               MT_AT(data.height)),
@@ -121,9 +122,14 @@ const std::vector<Field>& schema() {
               MT_AT(data.width)),
       integer("data.channels", "image channels that plan assumes without a data set", 1, 3,
               MT_AT(data.channels)),
-      choice("model.name", "network", {"conv4", "mlp"}, MT_AT(model.name)),
-      integer("model.width", "filters per convolution, units per hidden layer", 1, 65536,
-              MT_AT(model.width)),
+      choice("model.name", "network", {"conv4", "resnet12", "mlp"}, MT_AT(model.name)),
+      integer("model.width",
+              "conv4: filters per convolution; resnet12: channels of its first block; mlp: units "
+              "per hidden layer",
+              1, 65536, MT_AT(model.width)),
+      choice("model.widths",
+             "resnet12: channels of its blocks at model.width=64; others in proportion",
+             {"64-128-256-512", "64-160-320-640"}, MT_AT(model.widths)),
       choice("model.pool", "conv4: stride-2 convolutions and a final mean, or 2x2 max-pooling",
              {"stride", "max"}, MT_AT(model.pool)),
       number("model.batch_norm_epsilon", "added to the variance", 0,
@@ -131,8 +137,13 @@ const std::vector<Field>& schema() {
       number("model.init_deviation",
              "mlp: deviation of truncated normal weights; 0: Glorot uniform", 0,
              MT_AT(model.init_deviation)),
-      number("model.head_deviation", "conv4: deviation of normal head weights; 0: Glorot uniform",
-             0, MT_AT(model.head_deviation)),
+      number("model.head_deviation",
+             "conv4, resnet12: deviation of normal head weights; 0: Glorot uniform", 0,
+             MT_AT(model.head_deviation)),
+      integer("model.context",
+              "context parameters: channel scales and shifts of conv4, further inputs of mlp; 0: "
+              "none",
+              0, 65536, MT_AT(model.context)),
       integer("inner.steps", "inner steps in training", 0, 10000, MT_AT(inner.steps)),
       integer("inner.test_steps", "inner steps in evaluation", 0, 10000, MT_AT(inner.test_steps)),
       number("inner.lr", "inner step size, for mean losses", 0, MT_AT(inner.lr)),
@@ -251,6 +262,10 @@ void check_config(const Config& c) {
     fail(ErrorKind::usage, "model.name",
          "mlp is the network for sinusoid tasks, {} tasks have images; use model.name=conv4",
          c.task.kind);
+  if (c.model.name == "resnet12" && c.model.context > 0)
+    fail(ErrorKind::usage, "model.context",
+         "resnet12 has no context parameters, found {}; drop it or use model.name=conv4",
+         c.model.context);
   if (c.outer.momentum > 0 && c.outer.optimizer != "sgd")
     fail(ErrorKind::usage, "outer.momentum",
          "{} has moments of its own; drop it or use outer.optimizer=sgd", c.outer.optimizer);

@@ -25,9 +25,11 @@ struct Config {
   struct Model {
     std::string name = "conv4";
     std::int64_t width = 64;
+    std::string widths = "64-128-256-512";
     std::string pool = "stride";
     double batch_norm_epsilon = 1e-5;
     double init_deviation = 0, head_deviation = 0;
+    std::int64_t context = 0;
   } model;
   struct Inner {
     std::int64_t steps = 1, test_steps = 3;

@@ -22,7 +22,7 @@ Interval interval95(const std::vector<double>& values) {
 namespace {
 
 /// Refuses a chunk of tasks while its values are still there to name the first culprit.
-void check_finite(CpuExecutor& executor, std::span<const double> losses) {
+void check_finite(Executor& executor, std::span<const double> losses) {
   for (double loss : losses)
     if (!std::isfinite(loss))
       fail(ErrorKind::numerical, "eval",
@@ -36,24 +36,23 @@ Evaluation evaluate(const Config& config, const Model& model, const EpisodeSourc
                     StateStore& store, std::int64_t tasks, const Target& target) {
   const std::int64_t at_once = std::min(config.outer.tasks, tasks);
   const RecordedProgram recorded =
-      record_evaluation(config, model, source.layout(), at_once, target);
+      record_evaluation(config, model, episode_input(config, source, target), at_once, target);
   check_memory(memory_need(recorded.program), config);
-  CpuExecutor executor(recorded.program, store);
+  const auto executor = make_executor(recorded.program, store);
+  EpisodeFeed episodes(recorded, source, *executor);
 
   const std::size_t points = std::size_t(config.inner.test_steps) + 1;
   std::vector<std::vector<double>> values(2 * points);  // losses by step, then scores by step
-  EpisodeBatch batch;
   for (std::int64_t first = 0; first < tasks; first += at_once) {
     // The last chunk runs whole and its surplus is dropped: tasks do not see each other.
-    source.draw(0, std::uint32_t(first), std::uint32_t(at_once), batch);
-    feed_episodes(executor, batch);
-    executor.run();
+    episodes.feed(0, first, at_once);
+    executor->run();
     for (std::size_t k = 0; k < values.size(); ++k) {
-      const Tensor fetched = executor.fetch(k);
+      const Tensor fetched = executor->fetch(k);
       for (std::int64_t t = 0; t < std::min(at_once, tasks - first); ++t)
         values[k].push_back(fetched.at(t));
     }
-    check_finite(executor, std::span(values[points - 1]).subspan(std::size_t(first)));
+    check_finite(*executor, std::span(values[points - 1]).subspan(std::size_t(first)));
   }
 
   Evaluation result{.kind = source.layout().kind, .tasks = tasks};

@@ -10,6 +10,8 @@ namespace metatape {
 /// Memory that a program needs, known before it runs.
 struct MemoryNeed {
   std::size_t arena_bytes = 0, resident_bytes = 0, live_bound_bytes = 0;
+  std::size_t update_bytes = 0;  ///< of the arena: new states, whatever the number of tasks
+  Device device = Device::cpu;
 };
 MemoryNeed memory_need(const Program&);
 

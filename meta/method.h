@@ -7,13 +7,9 @@
 #include <vector>
 
 #include "engine/model.h"
+#include "meta/data/episode_source.h"
 
 namespace metatape {
-
-/// The data of a batch of tasks, on the tape.
-struct EpisodeVars {
-  Var support_x, support_y, query_x, query_y;
-};
 
 /// What a task asks for: the loss of predictions, T x [], and a score that people read.
 struct Objective {

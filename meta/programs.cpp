@@ -23,25 +23,27 @@ EpisodeVars declare_episodes(Tape& tape, const EpisodeLayout& layout, std::int64
           examples("query_x", layout.query_x), targets("query_y", layout.query_x)};
 }
 
-/// A tape with the parameters and one batch of tasks declared.
+constexpr const char* kFirstTask = "episodes/first_task";
+
+/// A tape with the parameters and, as soon as they are known, the tasks.
 struct Recording {
   std::unique_ptr<Tape> tape;
   ParamSet theta;
-  EpisodeVars episodes;
+  EpisodeVars episodes = {};
 };
 
-Recording begin_recording(const Config& config, const Model& model, const EpisodeLayout& layout,
-                          std::int64_t tasks) {
+Recording begin_recording(const Config& config, const Model& model) {
   auto tape = std::make_unique<Tape>();
-  const DType dtype = precision_of(config);
-  const ParamSet theta = declare_parameters(*tape, model.parameters, dtype);
-  const EpisodeVars episodes = declare_episodes(*tape, layout, tasks, dtype);
-  return {std::move(tape), theta, episodes};
+  const ParamSet theta = declare_parameters(*tape, model.parameters, precision_of(config));
+  return {std::move(tape), theta};
 }
 
-RecordedProgram end_recording(Recording recording, const CompileOptions& options) {
+Var zero(Tape& tape) { return fill(tape, {}, 0, DType::i32); }
+
+RecordedProgram end_recording(Recording recording, const EpisodeInput& input,
+                              const CompileOptions& options) {
   Program program = compile(*recording.tape, options);
-  return {std::move(recording.tape), std::move(program)};
+  return {std::move(recording.tape), std::move(program), input.source != nullptr};
 }
 
 std::unique_ptr<Optimizer> optimizer_of(const Config& config) {
@@ -56,7 +58,7 @@ void convert(std::span<const From> values, std::span<std::byte> bytes) {
 }
 
 template <class T>
-void feed(CpuExecutor& executor, const char* name, const std::vector<T>& values) {
+void feed(Executor& executor, const char* name, const std::vector<T>& values) {
   if (!executor.has_input(name)) return;
   Tensor& input = executor.input(name);
   if (std::int64_t(values.size()) != input.elements())
@@ -91,43 +93,73 @@ Objective objective_of(TaskKind kind) {
   return kind == TaskKind::classification ? classification_objective() : regression_objective();
 }
 
-RecordedProgram record_training(const Config& config, const Model& model,
-                                const EpisodeLayout& layout, const Target& target) {
-  Recording r = begin_recording(config, model, layout, config.outer.tasks);
-  const MetaStep step = record_meta_step(model, r.theta, r.episodes, objective_of(layout.kind),
-                                         adaptation_of(config, config.inner.steps));
-  const Scope scope(*r.tape, "outer");
-  const std::vector<Update> updates =
+EpisodeInput EpisodeInput::drawn_from(const EpisodeSource& source) {
+  EpisodeInput input(source.layout());
+  input.source = &source;
+  return input;
+}
+
+EpisodeInput episode_input(const Config& config, const EpisodeSource& source,
+                           const Target& target) {
+  const bool draws = config.data.resident && source.can_record() && target.device == Device::cuda;
+  return draws ? EpisodeInput::drawn_from(source) : EpisodeInput(source.layout());
+}
+
+RecordedProgram record_training(const Config& config, const Model& model, const EpisodeInput& input,
+                                const Target& target) {
+  Recording r = begin_recording(config, model);
+  Tape& tape = *r.tape;
+  const DType dtype = precision_of(config);
+  const std::int64_t tasks = config.outer.tasks;
+  const Var iteration = tape.state(kIterationState, {}, DType::i32);
+  r.episodes = input.source ? input.source->record(tape, iteration, zero(tape), tasks, dtype)
+                            : declare_episodes(tape, input.layout, tasks, dtype);
+  const MetaStep step =
+      record_meta_step(model, r.theta, r.episodes, objective_of(input.layout.kind),
+                       adaptation_of(config, config.inner.steps));
+  const Scope scope(tape, "outer");
+  std::vector<Update> updates =
       optimizer_of(config)->step(r.theta, combine_mean(step.task_gradient));
-  return end_recording(std::move(r), {.fetch = {mean_tasks(step.loss), mean_tasks(step.score)},
-                                      .update = updates,
-                                      .target = target});
+  updates.push_back({iteration, increment(iteration)});
+  return end_recording(std::move(r), input,
+                       {.fetch = {mean_tasks(step.loss), mean_tasks(step.score)},
+                        .update = updates,
+                        .target = target});
 }
 
 RecordedProgram record_evaluation(const Config& config, const Model& model,
-                                  const EpisodeLayout& layout, std::int64_t tasks,
+                                  const EpisodeInput& input, std::int64_t tasks,
                                   const Target& target) {
-  Recording r = begin_recording(config, model, layout, tasks);
+  Recording r = begin_recording(config, model);
+  Tape& tape = *r.tape;
+  const DType dtype = precision_of(config);
+  if (input.source) {
+    const Var first_task = tape.input(kFirstTask, {}, DType::i32);
+    r.episodes = input.source->record(tape, zero(tape), first_task, tasks, dtype);
+  } else {
+    r.episodes = declare_episodes(tape, input.layout, tasks, dtype);
+  }
   AdaptationCurve curve =
-      record_adaptation_curve(model, r.theta, r.episodes, objective_of(layout.kind),
+      record_adaptation_curve(model, r.theta, r.episodes, objective_of(input.layout.kind),
                               adaptation_of(config, config.inner.test_steps));
   std::vector<Var> fetch = std::move(curve.loss);
   fetch.insert(fetch.end(), curve.score.begin(), curve.score.end());
-  return end_recording(std::move(r), {.fetch = fetch, .update = {}, .target = target});
+  return end_recording(std::move(r), input, {.fetch = fetch, .update = {}, .target = target});
 }
 
 RecordedProgram record_gradients(const Config& config, const Model& model,
                                  const EpisodeLayout& layout, const Target& target) {
-  Recording r = begin_recording(config, model, layout, config.outer.tasks);
+  Recording r = begin_recording(config, model);
+  r.episodes = declare_episodes(*r.tape, layout, config.outer.tasks, precision_of(config));
   const MetaStep step = record_meta_step(model, r.theta, r.episodes, objective_of(layout.kind),
                                          adaptation_of(config, config.inner.steps));
   std::vector<Var> fetch{step.loss};
   for (const Var& v : combine_mean(step.task_gradient).values()) fetch.push_back(v);
   for (const Var& v : step.task_gradient.values()) fetch.push_back(v);
-  return end_recording(std::move(r), {.fetch = fetch, .update = {}, .target = target});
+  return end_recording(std::move(r), layout, {.fetch = fetch, .update = {}, .target = target});
 }
 
-void feed_episodes(CpuExecutor& executor, const EpisodeBatch& batch) {
+void feed_episodes(Executor& executor, const EpisodeBatch& batch) {
   feed(executor, "support_x", batch.support_x);
   feed(executor, "query_x", batch.query_x);
   if (batch.support_target.empty() && batch.query_target.empty()) {
@@ -136,6 +168,28 @@ void feed_episodes(CpuExecutor& executor, const EpisodeBatch& batch) {
   } else {
     feed(executor, "support_y", batch.support_target);
     feed(executor, "query_y", batch.query_target);
+  }
+}
+
+EpisodeFeed::EpisodeFeed(const RecordedProgram& recorded, const EpisodeSource& source,
+                         Executor& executor)
+    : source_(source), executor_(executor), draws_(recorded.draws_episodes) {
+  if (!draws_) return;
+  for (const auto& [name, bytes] : source.resident()) {
+    if (!executor.has_input(name)) continue;
+    const std::span<std::byte> input = executor.input(name).bytes();
+    if (input.size() != bytes.size())
+      fail(ErrorKind::internal, name, "{} bytes for an input of {}", bytes.size(), input.size());
+    std::ranges::copy(bytes, input.begin());
+  }
+}
+
+void EpisodeFeed::feed(std::int64_t iteration, std::int64_t first_task, std::int64_t tasks) {
+  if (!draws_) {
+    source_.draw(std::uint32_t(iteration), std::uint32_t(first_task), std::uint32_t(tasks), batch_);
+    feed_episodes(executor_, batch_);
+  } else if (executor_.has_input(kFirstTask)) {
+    executor_.input(kFirstTask).set_at(0, double(first_task));
   }
 }
 

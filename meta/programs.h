@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "engine/exec/cpu_executor.h"
+#include "engine/exec/executor.h"
 #include "engine/program.h"
 #include "meta/config.h"
 #include "meta/data/episode_source.h"
@@ -12,18 +12,37 @@
 
 namespace metatape {
 
+/// How a program comes by its tasks: fed by the host before each run, or drawn by itself.
+struct EpisodeInput {
+  EpisodeInput(const EpisodeLayout& fed) : layout(fed) {}
+  static EpisodeInput drawn_from(const EpisodeSource&);
+
+  EpisodeLayout layout;
+  const EpisodeSource* source = nullptr;  ///< null: fed
+};
+
+/// Drawn by the program where data.resident is set, the source can be recorded and the target is a
+/// GPU. On the CPU the input would be a second copy of the mapped file.
+EpisodeInput episode_input(const Config&, const EpisodeSource&, const Target&);
+
 /// A program together with the tape that it was compiled from.
 struct RecordedProgram {
   std::unique_ptr<Tape> tape;
   Program program;
+  bool draws_episodes = false;
 };
 
-/// One meta-step of training. Fetches: mean loss, mean score. Updates: parameters and optimiser.
-RecordedProgram record_training(const Config&, const Model&, const EpisodeLayout&, const Target&);
+/// Name of the state i32 [] that counts the meta-steps of training, from 0: the iteration whose
+/// tasks come next.
+inline constexpr const char* kIterationState = "train/iteration";
+
+/// One meta-step of training. Fetches: mean loss, mean score. Updates: parameters, optimiser and
+/// the iteration.
+RecordedProgram record_training(const Config&, const Model&, const EpisodeInput&, const Target&);
 
 /// Adaptation of `tasks` new tasks. Fetches: loss after 0..test_steps steps, then the scores; T x
 /// [].
-RecordedProgram record_evaluation(const Config&, const Model&, const EpisodeLayout&,
+RecordedProgram record_evaluation(const Config&, const Model&, const EpisodeInput&,
                                   std::int64_t tasks, const Target&);
 
 /// One meta-step with all its results. Fetches: loss T x [], then per parameter the meta-gradient,
@@ -31,7 +50,25 @@ RecordedProgram record_evaluation(const Config&, const Model&, const EpisodeLayo
 RecordedProgram record_gradients(const Config&, const Model&, const EpisodeLayout&, const Target&);
 
 /// Copies episodes into the inputs of a program, in its precision.
-void feed_episodes(CpuExecutor&, const EpisodeBatch&);
+void feed_episodes(Executor&, const EpisodeBatch&);
+
+/// Gives a program its tasks, whichever way it comes by them. Program, source and executor must
+/// outlive it.
+class EpisodeFeed {
+ public:
+  /// Feeds what stays from the first run to the last.
+  EpisodeFeed(const RecordedProgram&, const EpisodeSource&, Executor&);
+
+  /// Before a run: tasks first_task .. first_task + tasks - 1 of the iteration. A program that
+  /// draws knows the iteration itself: from its state in training, always 0 in evaluation.
+  void feed(std::int64_t iteration, std::int64_t first_task, std::int64_t tasks);
+
+ private:
+  const EpisodeSource& source_;
+  Executor& executor_;
+  bool draws_;
+  EpisodeBatch batch_;
+};
 
 DType precision_of(const Config&);
 Adaptation adaptation_of(const Config&, std::int64_t steps);

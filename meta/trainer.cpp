@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "engine/io/strict_json.h"
@@ -58,24 +59,27 @@ class Training {
     Tensor lr({}, precision_of(config_));
     lr.set_at(0, config_.outer.lr);
     store_[kLearningRateState] = lr;
+    Tensor iteration({}, DType::i32);
+    iteration.set_at(0, double(iteration_));
+    store_[kIterationState] = iteration;
   }
 
   TrainResult run() {
     const auto began = std::chrono::steady_clock::now();
-    CpuExecutor executor(recorded_.program, store_);
+    executor_ = make_executor(recorded_.program, store_);
+    episodes_.emplace(recorded_, *w_.training, *executor_);
     Progress progress(iteration_, config_.train.iterations);
-    EpisodeBatch batch;
     while (iteration_ < config_.train.iterations && !stop_asked()) {
-      w_.training->draw(std::uint32_t(iteration_), 0, std::uint32_t(config_.outer.tasks), batch);
-      feed_episodes(executor, batch);
-      executor.run();
-      const double loss = executor.fetch(0).at(0), score = executor.fetch(1).at(0);
-      if (!std::isfinite(loss)) give_up(executor, loss);
-      executor.commit();
-      ++iteration_;
-      window_.add(loss, score);
+      for (const std::vector<double>& scalars : next_steps()) {
+        const double loss = scalars[0], score = scalars[1];
+        if (!std::isfinite(loss)) give_up(loss);
+        ++iteration_;
+        window_.add(loss, score);
+        if (iteration_ % config_.train.log_every == 0) log_window();
+      }
+      note_warnings(progress);
       progress.update(iteration_, describe(window_.mean_loss(), window_.mean_score()));
-      after_iteration(progress);
+      pause(progress);
     }
     progress.finish();
     return finish(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
@@ -84,24 +88,58 @@ class Training {
  private:
   bool stop_asked() const { return options_.stop && *options_.stop; }
 
+  /// Steps up to the next pause of the loop. Without inputs from the host a device is kept busy;
+  /// with them the failing episodes have to be at hand, so that the culprit can be named.
+  std::int64_t steps_to_pause() const {
+    std::int64_t steps = recorded_.draws_episodes ? executor_->steps_ahead() : 1;
+    auto stop_at = [&](std::int64_t every) {
+      if (every) steps = std::min(steps, every - iteration_ % every);
+    };
+    stop_at(config_.train.checkpoint_every);
+    stop_at(config_.train.validate_every);
+    return std::min(steps, config_.train.iterations - iteration_);
+  }
+
+  std::vector<std::vector<double>> next_steps() try {
+    const std::int64_t steps = steps_to_pause();
+    for (std::int64_t k = 0; k < steps; ++k) {
+      episodes_->feed(iteration_ + k, 0, config_.outer.tasks);
+      executor_->step();
+    }
+    return executor_->collect();
+  } catch (const Error& e) {
+    if (e.kind == ErrorKind::numerical) save();  // a factorisation failed: nothing was committed
+    throw;
+  }
+
+  void note_warnings(Progress& progress) {
+    if (executor_->warnings().empty()) return;
+    if (!warned_)
+      for (const std::string& line : executor_->warnings())
+        progress.note(fmt::format("iteration {}: {}", iteration_, line));
+    warned_ = true;
+  }
+
   std::string describe(double loss, double score) const {
     return classification_ ? fmt::format("loss {:.4f}  accuracy {:.2f} %", loss, 100 * score)
                            : fmt::format("loss {:.4f}", loss);
   }
 
-  void after_iteration(Progress& progress) {
-    if (iteration_ % config_.train.log_every == 0) {
-      json line{{"iteration", iteration_}, {"loss", window_.mean_loss()}};
-      if (classification_) line["accuracy"] = 100 * window_.mean_score();
-      folder_.append_metrics(line);
-      last_window_ = std::exchange(window_, {});
-    }
+  void log_window() {
+    json line{{"iteration", iteration_}, {"loss", window_.mean_loss()}};
+    if (classification_) line["accuracy"] = 100 * window_.mean_score();
+    folder_.append_metrics(line);
+    last_window_ = std::exchange(window_, {});
+  }
+
+  void pause(Progress& progress) {
     const std::int64_t every = config_.train.validate_every;
     if (every && w_.validation && iteration_ % every == 0) validate(progress);
     if (iteration_ % config_.train.checkpoint_every == 0) save();
   }
 
   void validate(Progress& progress) {
+    executor_->read_states();
     const Evaluation e =
         evaluate(config_, w_.model, *w_.validation, store_, config_.eval.tasks, options_.target);
     json line = to_json(e, config_, "validation");
@@ -112,6 +150,7 @@ class Training {
   }
 
   void save() {
+    if (executor_) executor_->read_states();
     checkpoint_ =
         folder_.save(iteration_,
                      {.state = store_,
@@ -157,8 +196,8 @@ class Training {
   }
 
   /// The state is still that of the last good iteration: it is saved before the run ends.
-  [[noreturn]] void give_up(CpuExecutor& executor, double loss) {
-    const std::string first = executor.find_nonfinite();
+  [[noreturn]] void give_up(double loss) {
+    const std::string first = executor_->find_nonfinite();
     save();
     fail(
         ErrorKind::numerical, "train",
@@ -184,6 +223,9 @@ class Training {
   RunFolder& folder_;
   const TrainOptions& options_;
   StateStore store_;
+  std::unique_ptr<Executor> executor_;
+  std::optional<EpisodeFeed> episodes_;
+  bool warned_ = false;  ///< of matrices that needed jitter: once a run
   bool classification_;
   const RecordedProgram& recorded_;
   std::int64_t iteration_ = 0, saved_iteration_ = -1;

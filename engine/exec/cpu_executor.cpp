@@ -35,22 +35,11 @@ class CpuExecutor::Arena {
   ~Arena() { munmap(base_, bytes_); }
   Arena(const Arena&) = delete;
 
-  std::byte* at(std::size_t offset) const { return static_cast<std::byte*>(base_) + offset; }
+  void* base() const { return base_; }
 
  private:
   void* base_;
   std::size_t bytes_;
-};
-
-/// An instruction with its pointers resolved: all that a run needs.
-struct CpuExecutor::Step {
-  int node;
-  void (*kernel)(const CpuCall&);
-  std::vector<ValueType> in_types;
-  std::vector<const void*> in;
-  void* out;
-  void* workspace;
-  kernels::MatrixStatus* status;
 };
 
 namespace {
@@ -73,47 +62,20 @@ bool all_finite(const void* data, const ValueType& type) {
 CpuExecutor::CpuExecutor(const Program& program, StateStore& store)
     : Executor(program, store),
       arena_(std::make_unique<Arena>(program.plan.arena_bytes)),
-      trace_(std::getenv("MT_TRACE") != nullptr) {
-  const Graph& graph = program.graph;
-  for (int n = 0; n < int(graph.nodes.size()); ++n)
-    if (runs(op_def(graph.nodes[std::size_t(n)].op))) steps_.push_back(step_of(n));
-}
+      placement_(program, arena_->base(),
+                 [this](const Slot& slot) -> void* {
+                   return slot.kind == Slot::Kind::state ? store_.at(slot.name).bytes().data()
+                                                         : inputs_.at(slot.name).bytes().data();
+                 }),
+      steps_(placement_.steps()),
+      trace_(std::getenv("MT_TRACE") != nullptr) {}
 
 CpuExecutor::~CpuExecutor() = default;
 
-const void* CpuExecutor::address(int node) const {
-  const Graph& graph = program_.graph;
-  const int storage = program_.plan.storage_of[std::size_t(node)];
-  if (storage >= 0) return arena_->at(program_.plan.storages[std::size_t(storage)].offset);
-  while (op_def(graph.nodes[std::size_t(node)].op).view)
-    node = graph.nodes[std::size_t(node)].inputs[0];
-  const Slot& slot = graph.slot_of(node);
-  return slot.kind == Slot::Kind::state ? store_.at(slot.name).bytes().data()
-                                        : inputs_.at(slot.name).bytes().data();
-}
-
-CpuExecutor::Step CpuExecutor::step_of(int n) {
-  const Node& node = program_.graph.nodes[std::size_t(n)];
-  auto in_arena = [&](int storage) -> void* {
-    return storage < 0 ? nullptr : arena_->at(program_.plan.storages[std::size_t(storage)].offset);
-  };
-  Step step{.node = n,
-            .kernel = op_def(node.op).kernel.cpu,
-            .in_types = program_.graph.input_types(node),
-            .in = {},
-            .out = const_cast<void*>(address(n)),
-            .workspace = in_arena(program_.plan.workspace_of[std::size_t(n)]),
-            .status = static_cast<kernels::MatrixStatus*>(
-                in_arena(program_.plan.status_of[std::size_t(n)]))};
-  for (int input : node.inputs) step.in.push_back(address(input));
-  return step;
-}
-
 void CpuExecutor::execute(const Step& s) const {
-  const Node& node = program_.graph.nodes[std::size_t(s.node)];
   const kernels::CpuContext context{.threads = program_.target.threads};
-  s.kernel(
-      {{node.op, s.in_types, s.in, node.type, s.out, node.attr, s.workspace, s.status}, context});
+  const KernelCall call = placement_.call(s);
+  op_def(call.op).kernel.cpu({call, context});
 }
 
 void CpuExecutor::run() {
@@ -141,14 +103,15 @@ void CpuExecutor::commit() {
   };
   for (std::size_t k = 0; k < graph.updates.size(); ++k) {
     const StateUpdate& u = graph.updates[k];
-    if (program_.plan.storage_of[std::size_t(u.value)] >= 0) continue;
-    const auto* from = static_cast<const std::byte*>(address(u.value));
+    if (placement_.in_arena(u.value)) continue;
+    const auto* from = static_cast<const std::byte*>(placement_.address(u.value));
     staged[k].assign(from, from + size(u));
   }
   for (std::size_t k = 0; k < graph.updates.size(); ++k) {
     const StateUpdate& u = graph.updates[k];
-    const auto* from =
-        staged[k].empty() ? static_cast<const std::byte*>(address(u.value)) : staged[k].data();
+    const auto* from = staged[k].empty()
+                           ? static_cast<const std::byte*>(placement_.address(u.value))
+                           : staged[k].data();
     std::copy_n(from, size(u), store_.at(graph.slot_of(u.state).name).bytes().begin());
   }
 }
@@ -157,7 +120,7 @@ Tensor CpuExecutor::fetch(std::size_t k) const {
   const int id = program_.graph.fetches.at(k);
   const ValueType& type = program_.graph.nodes[std::size_t(id)].type;
   Tensor result(type.shape, type.dtype);
-  std::copy_n(static_cast<const std::byte*>(address(id)), result.bytes().size(),
+  std::copy_n(static_cast<const std::byte*>(placement_.address(id)), result.bytes().size(),
               result.bytes().begin());  // memcpy must not see the null pointer of an empty value
   return result;
 }

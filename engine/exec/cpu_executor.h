@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "engine/exec/executor.h"
+#include "engine/exec/step.h"
 
 namespace metatape {
 
@@ -29,14 +30,12 @@ class CpuExecutor : public Executor {
   std::string find_nonfinite() override;
 
  private:
-  struct Step;
   class Arena;
 
-  const void* address(int node) const;
-  Step step_of(int node);
   void execute(const Step&) const;
 
   std::unique_ptr<Arena> arena_;
+  Placement placement_;
   std::vector<Step> steps_;
   std::vector<std::vector<double>> collected_;
   bool stopped_ = false;  ///< a step was not finite

@@ -36,7 +36,10 @@ Executor::Executor(const Program& program, StateStore& store) : program_(program
 
 Tensor& Executor::input(const std::string& name) {
   const auto found = inputs_.find(name);
-  if (found != inputs_.end()) return found->second;
+  if (found != inputs_.end()) {
+    written_.insert(name);
+    return found->second;
+  }
   std::vector<std::string> names;
   for (const auto& [known, tensor] : inputs_) names.push_back(known);
   fail(ErrorKind::usage, name, "the program has no such input; it has: {}", fmt::join(names, ", "));

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,8 +26,8 @@ class Executor {
  public:
   virtual ~Executor() = default;
 
-  /// The input of that name, to be written before a run. Errors: usage, naming the inputs there
-  /// are.
+  /// The input of that name, to be written now: the next run sends it to the device. Errors: usage,
+  /// naming the inputs there are.
   Tensor& input(const std::string& name);
   void feed(const std::string& name, const Tensor& value);
   /// False for an input that the results do not need.
@@ -69,6 +71,7 @@ class Executor {
   const Program& program_;
   StateStore& store_;
   std::map<std::string, Tensor> inputs_;
+  std::set<std::string> written_;  ///< inputs asked for since the last run
   std::vector<std::string> warnings_;
 };
 

@@ -2,9 +2,15 @@
 
 #include <array>
 
+#include "engine/error.h"
 #include "engine/io/sha256.h"
 
 namespace metatape {
+
+EpisodeVars EpisodeSource::record(Tape&, Var, Var, std::int64_t, DType) const {
+  fail(ErrorKind::usage, "episodes",
+       "{}: a program cannot draw these tasks itself; feed what draw() gives", name());
+}
 
 std::string episodes_digest(const EpisodeSource& source, std::uint32_t episodes) {
   Sha256 hash;

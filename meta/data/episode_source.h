@@ -1,8 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "engine/tape.h"
 
 namespace metatape {
 
@@ -24,6 +28,17 @@ struct EpisodeBatch {
   std::vector<float> support_target, query_target;  ///< regression: [T, K, 1]
 };
 
+/// The data of a batch of tasks, on the tape.
+struct EpisodeVars {
+  Var support_x, support_y, query_x, query_y;
+};
+
+/// Bytes that an input of a program holds from its first run to its last.
+struct ResidentInput {
+  std::string name;
+  std::span<const std::byte> bytes;
+};
+
 /// A distribution over tasks. Task `t` of iteration `i` depends on nothing but (seed, purpose, i,
 /// t): any cut of the tasks over chunks, devices or processes gives the same ones.
 class EpisodeSource {
@@ -43,6 +58,18 @@ class EpisodeSource {
   /// bit may differ between machines.
   virtual std::vector<std::uint32_t> provenance(std::uint32_t iteration,
                                                 std::uint32_t task) const = 0;
+
+  /// Whether a program can draw the tasks itself, with record().
+  virtual bool can_record() const { return false; }
+
+  /// Records the draw of tasks first_task .. first_task + tasks - 1 of the iteration: what draw()
+  /// gives, bit for bit. iteration and first_task are i32 []; dtype is that of the examples. Its
+  /// program needs the inputs resident() before its first run. Errors: usage, unless can_record().
+  virtual EpisodeVars record(Tape&, Var iteration, Var first_task, std::int64_t tasks,
+                             DType dtype) const;
+
+  /// Inputs of a recorded draw. The bytes live as long as the source.
+  virtual std::vector<ResidentInput> resident() const { return {}; }
 };
 
 /// SHA-256 over name and provenance of the first `episodes` tasks of iteration 0: two evaluations

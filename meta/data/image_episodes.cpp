@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/error.h"
+#include "engine/ops.h"
 #include "meta/data/rotate.h"
 
 namespace metatape {
@@ -45,6 +46,23 @@ void fill_labels(std::int64_t tasks, std::int64_t ways, std::int64_t each,
     labels[i] = std::int32_t(std::int64_t(i) / each % ways);
 }
 
+kernels::Turns turns_of(Rotations rotations) {
+  switch (rotations) {
+    case Rotations::per_task:
+      return kernels::Turns::per_group;
+    case Rotations::as_classes:
+      return kernels::Turns::as_groups;
+    case Rotations::none:
+      break;
+  }
+  return kernels::Turns::none;
+}
+
+constexpr const char* kImages = "episodes/images";
+constexpr const char* kClasses = "episodes/classes";
+constexpr const char* kSupportLabels = "episodes/support_y";
+constexpr const char* kQueryLabels = "episodes/query_y";
+
 }  // namespace
 
 ImageEpisodes::ImageEpisodes(std::shared_ptr<const PackedSet> set, ImageEpisodesOptions options)
@@ -61,6 +79,12 @@ ImageEpisodes::ImageEpisodes(std::shared_ptr<const PackedSet> set, ImageEpisodes
   name_ = fmt::format("{} {}, {}/{}: {}-way {}-shot, {} queries per class, rotations {}",
                       set_->header().kind, set_->digest().substr(0, 16), o.scheme, o.part, o.ways,
                       o.shots, o.queries, rotations_name(o.rotations));
+  for (std::int32_t c : classes_) {
+    const PackedClass& of = set_->header().classes[std::size_t(c)];
+    class_table_.insert(class_table_.end(), {std::int32_t(of.first), std::int32_t(of.count)});
+  }
+  fill_labels(1, o.ways, o.shots, support_labels_);
+  fill_labels(1, o.ways, o.queries, query_labels_);
 }
 
 std::uint32_t ImageEpisodes::pool_size() const {
@@ -150,6 +174,36 @@ std::vector<std::uint32_t> ImageEpisodes::provenance(std::uint32_t iteration,
     for (const ImageChoice& c : *images)
       words.insert(words.end(), {c.class_index, c.image, c.rotation});
   return words;
+}
+
+EpisodeVars ImageEpisodes::record(Tape& tape, Var iteration, Var first_task, std::int64_t tasks,
+                                  DType dtype) const {
+  const ImageEpisodesOptions& o = options_;
+  const Scope scope(tape, "episodes");
+  const Var images = tape.input(
+      kImages, {set_->header().image_count(), set_->height(), set_->width(), set_->channels()},
+      DType::u8);
+  const Var classes = tape.input(kClasses, {std::int64_t(classes_.size()), 2}, DType::i32);
+  const Var drawn = draw_members(iteration, first_task, classes,
+                                 {.tasks = tasks,
+                                  .groups = o.ways,
+                                  .members = o.shots + o.queries,
+                                  .turns = turns_of(o.rotations),
+                                  .seed = o.seed,
+                                  .purpose = o.purpose});
+  auto examples = [&](std::int64_t first, std::int64_t each) {
+    const Var part = slice(drawn, 1, first, first + each);
+    return gather_images(images, reshape(part, {o.ways * each, 2}), dtype);
+  };
+  return {examples(0, o.shots), tape.input(kSupportLabels, {o.ways * o.shots}, DType::i32),
+          examples(o.shots, o.queries), tape.input(kQueryLabels, {o.ways * o.queries}, DType::i32)};
+}
+
+std::vector<ResidentInput> ImageEpisodes::resident() const {
+  return {{kImages, std::as_bytes(set_->images())},
+          {kClasses, std::as_bytes(std::span(class_table_))},
+          {kSupportLabels, std::as_bytes(std::span(support_labels_))},
+          {kQueryLabels, std::as_bytes(std::span(query_labels_))}};
 }
 
 }  // namespace metatape

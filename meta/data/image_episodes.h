@@ -54,6 +54,13 @@ class ImageEpisodes final : public EpisodeSource {
   /// (class, image, rotation) of every support image, then of every query image.
   std::vector<std::uint32_t> provenance(std::uint32_t iteration, std::uint32_t task) const override;
 
+  bool can_record() const override { return true; }
+  EpisodeVars record(Tape&, Var iteration, Var first_task, std::int64_t tasks,
+                     DType dtype) const override;
+  /// All images of the set, where the classes of the part begin and end in it, and the labels,
+  /// which all tasks share.
+  std::vector<ResidentInput> resident() const override;
+
   /// The images of one task: all that a device with a resident set needs to know.
   ImageTask choose(std::uint32_t iteration, std::uint32_t task) const;
 
@@ -66,6 +73,8 @@ class ImageEpisodes final : public EpisodeSource {
   std::span<const std::int32_t> classes_;
   EpisodeLayout layout_;
   std::string name_;
+  std::vector<std::int32_t> class_table_;  ///< [classes of the part, 2]: first image, images
+  std::vector<std::int32_t> support_labels_, query_labels_;  ///< of one task
 };
 
 }  // namespace metatape

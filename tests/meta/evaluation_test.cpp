@@ -1,4 +1,5 @@
 #include "meta/evaluation.h"
+#include "engine/exec/cpu_executor.h"
 
 #include <gtest/gtest.h>
 

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/exec/cpu_executor.h"
 #include "engine/io/file_layout.h"
 #include "engine/io/safetensors.h"
 #include "meta/programs.h"

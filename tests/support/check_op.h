@@ -16,7 +16,9 @@ namespace metatape {
 ///               shows;
 ///   program     the planned, merged program gives the bits of one in which every value has its own
 ///               place and no pass has run; two threads give those of one;
-///   f32         value, gradient and H v against those of f64.
+///   f32         value, gradient and H v against those of f64, on the CPU and, where there is one,
+///   on
+///               a GPU.
 ///
 /// All go through a random linear form of the result, so that every element of it counts.
 void check_op(const OpCase&);

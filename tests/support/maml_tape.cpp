@@ -5,7 +5,7 @@
 #include <random>
 
 #include "engine/autodiff.h"
-#include "engine/exec/cpu_executor.h"
+#include "engine/exec/executor.h"
 #include "engine/ops.h"
 
 namespace metatape {
@@ -90,7 +90,7 @@ std::vector<Var> MamlTape::fetches() const {
   return all;
 }
 
-void MamlTape::feed(CpuExecutor& executor) const {
+void MamlTape::feed(Executor& executor) const {
   for (const auto& [name, value] : inputs)
     if (executor.has_input(name)) executor.feed(name, value);
 }

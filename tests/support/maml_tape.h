@@ -28,7 +28,7 @@ struct MamlTape {
   /// The loss, then the meta-gradient of each parameter.
   std::vector<Var> fetches() const;
   /// What a run needs beside the parameters.
-  void feed(class CpuExecutor&) const;
+  void feed(class Executor&) const;
 
   Tape tape;
   MamlOptions options;

@@ -32,12 +32,16 @@ void plan_command(const PlanArguments& a, const Output& output) {
   const bool read_data = !o.data.empty() || config.task.kind == "glyphs";
   const DataSet data = read_data ? open_data(config, o.data) : DataSet{};
   const Model model = make_model(config, data);
-  const EpisodeLayout layout =
-      read_data ? make_episodes(config, data, "train", 0)->layout() : assumed_layout(config);
-  const RecordedProgram recorded = record_training(config, model, layout, target);
+  const auto episodes = read_data ? make_episodes(config, data, "train", 0) : nullptr;
+  const RecordedProgram recorded = record_training(
+      config, model,
+      episodes ? episode_input(config, *episodes, target) : EpisodeInput(assumed_layout(config)),
+      target);
   const Program& p = recorded.program;
   MemoryNeed need = memory_need(p);
-  if (data.images) need.resident_bytes += data.images->images().size();
+  // A program that draws its episodes has counted the data set as an input.
+  if (data.images && !recorded.draws_episodes)
+    need.resident_bytes += data.images->images().size();
   const Cost cost = p.cost();
   if (a.listing) output.say(dump(p));
   const double mib = 1024.0 * 1024.0;

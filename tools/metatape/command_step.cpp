@@ -71,24 +71,24 @@ void step_command(const StepArguments& a, const Output& output) {
   check_memory(memory_need(recorded.program), config);
   StateStore store;
   initialise(store, w.model.parameters, precision_of(config), std::uint64_t(config.seed));
-  CpuExecutor executor(recorded.program, store);
+  const auto executor = make_executor(recorded.program, store);
   EpisodeBatch batch;
   w.training->draw(0, 0, std::uint32_t(config.outer.tasks), batch);
-  feed_episodes(executor, batch);
-  executor.run();
+  feed_episodes(*executor, batch);
+  executor->run();
 
   DumpFile dump;
   for (const Parameter& p : w.model.parameters)
     dump.add_parameter("theta/" + p.name, store.at("theta/" + p.name), p, false);
   for (const char* name : {"support_x", "support_y", "query_x", "query_y"})
-    if (executor.has_input(name)) dump.add_input(name, executor.input(name));
-  const Tensor loss = executor.fetch(0);
+    if (executor->has_input(name)) dump.add_input(name, executor->input(name));
+  const Tensor loss = executor->fetch(0);
   dump.add("loss", loss, {config.outer.tasks});
   const std::size_t count = w.model.parameters.size();
   for (std::size_t i = 0; i < count; ++i) {
     const Parameter& p = w.model.parameters[i];
-    dump.add_parameter("meta_grad/" + p.name, executor.fetch(1 + i), p, false);
-    dump.add_parameter("task_grad/" + p.name, executor.fetch(1 + count + i), p, true);
+    dump.add_parameter("meta_grad/" + p.name, executor->fetch(1 + i), p, false);
+    dump.add_parameter("task_grad/" + p.name, executor->fetch(1 + count + i), p, true);
   }
   dump.write(a.dump, to_json(config));
 

@@ -80,7 +80,8 @@ void train_command(const TrainArguments& a, const Output& output) {
   const Workload workload = assemble(config, data);
   // A run that cannot start leaves no folder that stands in the way of the next try.
   const RecordedProgram step =
-      record_training(config, workload.model, workload.training->layout(), target);
+      record_training(config, workload.model, episode_input(config, *workload.training, target),
+                      target);
   check_memory(memory_need(step.program), config);
   if (resuming) {
     check_same_data(*folder, data);
