@@ -3,12 +3,14 @@
 // What a tape becomes on its way to a program: the instructions that some results need, in tape
 // order, renumbered. Passes (engine/passes/) rewrite it; the planner and the executor read it.
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/op.h"
 #include "engine/tape.h"
+#include "engine/target.h"
 
 namespace metatape {
 
@@ -21,6 +23,8 @@ struct Node {
   int instruction = 0;  ///< position on the tape, for messages
 };
 
+struct FusedGroup;  // engine/passes/fused_group.h
+
 /// The new content of a state slot after a run.
 struct StateUpdate {
   int state;
@@ -32,6 +36,7 @@ struct Graph {
   std::vector<Node> nodes;
   std::vector<int> fetches;
   std::vector<StateUpdate> updates;
+  std::vector<std::shared_ptr<const FusedGroup>> fused_groups;  ///< what fused nodes point to
 
   const Slot& slot_of(int node) const;
   std::vector<ValueType> input_types(const Node&) const;
@@ -61,5 +66,10 @@ void merge_common_subexpressions(Graph&);
 
 /// A reader that can stretch its operand itself reads the value before the broadcast_to.
 void fold_broadcasts(Graph&);
+
+/// Groups elementwise instructions, and the sums that they end in, into one instruction each, where
+/// that saves memory traffic on the device. Never more bytes are alive at once than before, and on
+/// the CPU every result keeps its bits. Leaves dead code behind. See engine/passes/fuse.cpp.
+void fuse(Graph&, Device);
 
 }  // namespace metatape

@@ -4,6 +4,7 @@
 // per line of ops.def, defined in engine/ops/<family>.cpp.
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "engine/tape.h"
 #include "kernels/common/context.h"
 #include "kernels/common/matrix_status.h"
+#include "kernels/fused/expression.h"
 
 namespace metatape {
 
@@ -109,6 +111,12 @@ constexpr WorkspaceBinding bind_workspace(Body body) {
 }
 #endif
 
+/// Constants of an elementwise function; each function says which it reads.
+struct ElementwiseAttr {
+  double alpha = 1, beta = 0;
+  bool operator==(const ElementwiseAttr&) const = default;
+};
+
 /// Which operands may be read with stretched extents, so that a broadcast_to before them need not
 /// be materialised.
 enum class Broadcasts { none, tasks, all };
@@ -124,6 +132,9 @@ struct OpDef {
   double (*flops)(const PlanCall&) = nullptr;
   std::string (*describe)(const Attr&) = nullptr;
   Broadcasts broadcasts = Broadcasts::none;
+  /// Of an op that fuse() may make part of an expression; its constants alpha and beta stand first
+  /// in the attribute, as ElementwiseAttr.
+  std::optional<kernels::ElementwiseFunction> elementwise = {};
   bool view = false;           ///< the result is the first operand's storage
   bool may_overwrite = false;  ///< the kernel may write onto a dense operand of the same type
   bool may_fail = false;       ///< the kernel leaves a status of each matrix; engine/status.h

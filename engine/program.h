@@ -17,6 +17,7 @@ struct CompileOptions {
   Target target = {};
   PlanOptions plan = {};
   bool merge_common = true;  ///< false leaves equal expressions apart (the reference in tests)
+  bool fuse = true;          ///< false runs every elementwise operation by itself (the same)
 };
 
 struct Program {
@@ -29,8 +30,8 @@ struct Program {
   Cost cost() const;
 };
 
-/// Dead code, common subexpressions, broadcasts into their readers, verification, memory. The tape
-/// must outlive the program.
+/// Dead code, common subexpressions, broadcasts into their readers, fusion, verification, memory.
+/// The tape must outlive the program.
 Program compile(const Tape&, const CompileOptions&);
 
 }  // namespace metatape

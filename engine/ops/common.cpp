@@ -64,4 +64,13 @@ kernels::Extents strides_over(const Shape& operand, const Shape& over) {
   return strides;
 }
 
+unsigned reduced_loops(const Shape& from, const Shape& to) {
+  const kernels::LoopNest loops = loops_of(from);
+  const kernels::Extents kept = strides_over(to, from);
+  unsigned reduced = 0;
+  for (int d = 0; d < loops.rank; ++d)
+    if (kept[d] == 0 && loops.extents[d] != 1) reduced |= 1u << d;
+  return reduced;
+}
+
 }  // namespace metatape

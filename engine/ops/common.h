@@ -33,6 +33,8 @@ Var sum_like(Var v, Var like, Loc);
 kernels::LoopNest loops_of(const Shape&);
 /// Element strides of a dense operand, stretched to `over`: 0 where it repeats.
 kernels::Extents strides_over(const Shape& operand, const Shape& over);
+/// The loops of `from` that summing it to `to` reduces: bit d for loop d.
+unsigned reduced_loops(const Shape& from, const Shape& to);
 /// Element stride between tasks; 0 if shared by all.
 inline std::int64_t task_stride(const Shape& s) {
   return s.tasks() == 1 ? 0 : s.elements_per_task();

@@ -8,10 +8,6 @@ namespace {
 
 using kernels::BinaryFunction;
 
-struct SlopeAttr {
-  double slope = 1;
-};
-
 ValueType infer_broadcast(const InferCall& c) {
   const DType dtype = require_same_float(c);
   Shape shape;
@@ -26,7 +22,7 @@ constexpr auto binary_call = [](const auto& c) {
   const Shape& out = c.out_type.shape;
   with_float(c, c.out_type.dtype, [&]<class T>() {
     kernels::binary<T>({.function = function,
-                        .scalars = {T(attribute<SlopeAttr>(c).slope), T(0)},
+                        .scalars = {T(attribute<ElementwiseAttr>(c).alpha), T(0)},
                         .loops = loops_of(out),
                         .a_strides = strides_over(c.in_types[0].shape, out),
                         .b_strides = strides_over(c.in_types[1].shape, out),
@@ -43,6 +39,7 @@ constexpr OpDef binary(Cotangents (*vjp)(const Pullback&)) {
           .vjp = vjp,
           .kernel = bind_kernel(binary_call<function>),
           .broadcasts = Broadcasts::all,
+          .elementwise = kernels::elementwise(function),
           .may_overwrite = true};
 }
 
@@ -81,12 +78,12 @@ Cotangents choice_vjp(const Pullback& p, Var a_wins) {
 
 Cotangents relu_mask_vjp(const Pullback& p) {
   if (!p.needed[0]) return {};
-  const double slope = p.attr.as<SlopeAttr>().slope;
+  const double slope = p.attr.as<ElementwiseAttr>().alpha;
   return {sum_like(relu_mask(p.ct, p.in[1], slope, p.where), p.in[0], p.where)};
 }
 
 std::string describe_slope(const Attr& attr) {
-  return fmt::format("{}", attr.as<SlopeAttr>().slope);
+  return fmt::format("{}", attr.as<ElementwiseAttr>().alpha);
 }
 
 constexpr OpDef with_slope(OpDef def) {
@@ -94,7 +91,7 @@ constexpr OpDef with_slope(OpDef def) {
   return def;
 }
 
-Var push(OpId op, Var a, Var b, Loc where, SlopeAttr slope = {}) {
+Var push(OpId op, Var a, Var b, Loc where, ElementwiseAttr slope = {}) {
   Tape* tape = a ? a.tape : b.tape;
   if (!tape) fail_at(where, ErrorKind::usage, op_name(op), "both operands are empty");
   return tape->push(op, {a, b}, Attr::of(slope), where);

@@ -9,13 +9,9 @@ namespace {
 
 using kernels::UnaryFunction;
 
-struct ScalarAttr {
-  double alpha = 1, beta = 0;
-};
-
 template <UnaryFunction function>
 constexpr auto unary_call = [](const auto& c) {
-  const auto s = attribute<ScalarAttr>(c);
+  const auto s = attribute<ElementwiseAttr>(c);
   with_float(c, c.out_type.dtype, [&]<class T>() {
     kernels::unary<T>({.function = function,
                        .scalars = {T(s.alpha), T(s.beta)},
@@ -31,13 +27,14 @@ constexpr OpDef unary(Cotangents (*vjp)(const Pullback&)) {
   return {.infer = infer_same,
           .vjp = vjp,
           .kernel = bind_kernel(unary_call<function>),
+          .elementwise = kernels::elementwise(function),
           .may_overwrite = true};
 }
 
-double alpha(const Pullback& p) { return p.attr.as<ScalarAttr>().alpha; }
+double alpha(const Pullback& p) { return p.attr.as<ElementwiseAttr>().alpha; }
 
 std::string describe_scalars(const Attr& attr) {
-  const auto s = attr.as<ScalarAttr>();
+  const auto s = attr.as<ElementwiseAttr>();
   return fmt::format("{}, {}", s.alpha, s.beta);
 }
 
@@ -46,7 +43,7 @@ constexpr OpDef with_scalars(OpDef def) {
   return def;
 }
 
-Var push(OpId op, Var x, Loc where, ScalarAttr s = {}) {
+Var push(OpId op, Var x, Loc where, ElementwiseAttr s = {}) {
   return x.tape->push(op, {x}, Attr::of(s), where);
 }
 

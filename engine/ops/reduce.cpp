@@ -61,9 +61,7 @@ Reduction reduction(std::span<const ValueType> in, const Shape& to) {
   Reduction r{.from = in[0].shape, .loops = {}};
   if (in.size() == 2) broadcast_shapes(in[0].shape, in[1].shape, &r.from);
   r.loops = loops_of(r.from);
-  const kernels::Extents kept = strides_over(to, r.from);
-  for (int d = 0; d < r.loops.rank; ++d)
-    if (kept[d] == 0 && r.loops.extents[d] != 1) r.reduced |= 1u << d;
+  r.reduced = reduced_loops(r.from, to);
   return r;
 }
 

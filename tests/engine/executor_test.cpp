@@ -176,7 +176,7 @@ TEST(FindNonfinite, NamesTheInstructionAndItsScope) {
     const Scope scope(s.tape, "inner/2");
     y = log(x);
   }
-  const Program program = compile(s.tape, {.fetch = {exp(y), 2.0 * x}});
+  const Program program = compile(s.tape, {.fetch = {exp(y), 2.0 * x}, .fuse = false});
   CpuExecutor executor(program, s.store);
   executor.run();
   EXPECT_EQ(executor.find_nonfinite(), "%1 = log(%0) : f64 [2]  # inner/2");
@@ -185,7 +185,7 @@ TEST(FindNonfinite, NamesTheInstructionAndItsScope) {
 TEST(FindNonfinite, SeesValuesThatLaterOnesOverwrote) {
   Sandbox s;
   const Var x = s.value({2}, {0, 1});
-  const Program program = compile(s.tape, {.fetch = {minimum(reciprocal(x), x)}});
+  const Program program = compile(s.tape, {.fetch = {minimum(reciprocal(x), x)}, .fuse = false});
   CpuExecutor executor(program, s.store);
   executor.run();
   EXPECT_EQ(executor.fetch(0).values(), (Elements{0, 1}));

@@ -189,14 +189,14 @@ TEST(Plan, PaperRunSeesAValueThatIsFreedTooEarly) {
 TEST(Plan, ComputesInPlaceWhereAValueDies) {
   Sandbox s;
   const Var x = s.value({64}, std::vector<double>(64, 0.5));
-  const Program program = compile(s.tape, {.fetch = {exp(sin(exp(x)))}});
+  const Program program = compile(s.tape, {.fetch = {exp(sin(exp(x)))}, .fuse = false});
   EXPECT_EQ(program.plan.arena_bytes, 64 * sizeof(double));
 }
 
 TEST(Plan, DoesNotWriteOntoAValueThatIsReadLater) {
   Sandbox s;
   const Var x = s.value({64}, std::vector<double>(64, 0.5)), y = exp(x);
-  const Program program = compile(s.tape, {.fetch = {sin(y) * y}});
+  const Program program = compile(s.tape, {.fetch = {sin(y) * y}, .fuse = false});
   EXPECT_EQ(program.plan.arena_bytes, 2 * 64 * sizeof(double));
   EXPECT_EQ(PaperRun(program).run(), "");
 }

