@@ -4,7 +4,7 @@ set(MT_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (if a compiler is found), ON o
 set_property(CACHE MT_CUDA PROPERTY STRINGS AUTO ON OFF)
 option(MT_EMULATION "Run the CUDA kernels on the CPU, under the emulation header" OFF)
 option(MT_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
-option(MT_BUILD_BENCH "Build the benchmarks (needs Google Benchmark)" OFF)
+option(MT_BUILD_BENCH "Build the benchmarks" OFF)
 option(MT_WARNINGS_AS_ERRORS "Stop at a compiler warning" OFF)
 set(MT_SANITIZE "" CACHE STRING "Sanitizers, separated by commas: address,undefined")
 set(default_cpu "")
@@ -56,7 +56,9 @@ else()
   else()
     set(MT_BUILD_CUDA ON)
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-      set(CMAKE_CUDA_ARCHITECTURES 80-real 90)  # "native" and "all" fail with CMake 3.25 and CUDA 13
+      # A100, H100 and H200, RTX 50; the last one as PTX too, for what comes after. "native" and
+      # "all" fail with CMake 3.25 and CUDA 13.
+      set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 120)
     endif()
     enable_language(CUDA)
     # CMake 3.25.1 (Debian 12) does not know that nvcc >= 12 can do C++20; fixed in 3.25.2.

@@ -1,0 +1,179 @@
+// meta_step: time and memory of one meta-step of training, with the settings that metatape takes.
+// One JSON object on the last line of standard output.
+
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "bench/noise_set.h"
+#include "bench/statistics.h"
+#include "engine/error.h"
+#include "engine/optim/optimizer.h"
+#include "meta/memory.h"
+#include "meta/programs.h"
+#include "meta/recipe.h"
+#include "models/initialisation.h"
+#include "tools/metatape/assemble.h"
+#include "tools/metatape/command.h"
+#if MT_HAVE_CUDA
+#include "engine/exec/cuda_executor.h"
+#endif
+
+namespace metatape::bench {
+namespace {
+
+struct BenchArguments {
+  RunArguments run;
+  Repetitions repetitions{.warm_up = 3, .seconds = 2};
+};
+
+/// Bytes taken on the device by all processes; 0 on the CPU.
+std::int64_t device_bytes_taken(Device device) {
+#if MT_HAVE_CUDA
+  if (device == Device::cuda) {
+    std::size_t available = 0, total = 0;
+    check_cuda(cudaMemGetInfo(&available, &total), "asking for memory");
+    return std::int64_t(total - available);
+  }
+#endif
+  (void)device;
+  return 0;
+}
+
+/// Nodes of the CUDA graph that is one meta-step; 0 on the CPU.
+std::int64_t launches_of(const Executor& executor) {
+#if MT_HAVE_CUDA
+  if (const auto* cuda = dynamic_cast<const CudaExecutor*>(&executor))
+    return std::int64_t(cuda->graph_nodes());
+#endif
+  (void)executor;
+  return 0;
+}
+
+std::int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t(usage.ru_maxrss) * 1024;  // Linux counts in KiB
+}
+
+/// Images for settings that need some and have no file: noise of the size that they assume.
+DataSet open_or_draw(const Config& config, const std::string& path) {
+  if (path.empty() && config.task.kind == "images") return {noise_set(config), "noise"};
+  return open_data(config, path);
+}
+
+class MetaStep {
+ public:
+  MetaStep(const Config& config, const std::string& data_path, const Target& target)
+      : target_(target),
+        data_(open_or_draw(config, data_path)),
+        workload_(assemble(config, data_)),
+        recorded_(record_training(config, workload_.model,
+                                  episode_input(config, *workload_.training, target), target)),
+        taken_before_(device_bytes_taken(target.device)) {
+    initialise(store_, workload_.model.parameters, precision_of(config),
+               std::uint64_t(config.seed));
+    Tensor lr({}, precision_of(config));
+    lr.set_at(0, config.outer.lr);
+    store_[kLearningRateState] = lr;
+    executor_ = make_executor(recorded_.program, store_);
+    EpisodeFeed(recorded_, *workload_.training, *executor_).feed(0, 0, config.outer.tasks);
+  }
+
+  /// Milliseconds of each of `steps` meta-steps in a row, the host waiting for the last one only.
+  double time(int steps) {
+    const auto begin = std::chrono::steady_clock::now();
+    for (int k = 0; k < steps; ++k) executor_->step();
+    last_ = executor_->collect().back();
+    const auto end = std::chrono::steady_clock::now();
+    if (!std::isfinite(last_[0]))
+      fail(ErrorKind::numerical, "meta_step", "the loss is {}: what was timed is no training",
+           last_[0]);
+    return std::chrono::duration<double, std::milli>(end - begin).count() / steps;
+  }
+
+  nlohmann::json measure(const Repetitions& repetitions) {
+    const std::vector<double> waited = repeat(repetitions, [&] { return time(1); });
+    nlohmann::json result = describe();
+    result["ms"] = summary(waited);
+    // Training enqueues steps_ahead(); half a second of steps shows the same, and soon enough.
+    const double half_a_second = 500 / result["ms"]["median"].get<double>();
+    const int ahead = std::clamp(int(half_a_second), 1, executor_->steps_ahead());
+    if (ahead > 1) {
+      result["ms_in_a_row"] =
+          summary(repeat({.warm_up = 1, .least = 5, .most = 5}, [&] { return time(ahead); }));
+      result["steps_in_a_row"] = ahead;
+    }
+    return result;
+  }
+
+ private:
+  nlohmann::json describe() const {
+    const Program& p = recorded_.program;
+    const MemoryNeed need = memory_need(p);
+    const char* images = data_.path == "noise" ? "noise" : data_.path.empty() ? "drawn" : "file";
+    return {
+        {"loss", last_[0]},
+        {"episodes", recorded_.draws_episodes ? "drawn in each step" : "fed once, before timing"},
+        {"images", images},
+        {"instructions", p.instruction_count()},
+        {"launches", launches_of(*executor_)},
+        {"flops", p.cost().flops},
+        {"bytes_moved", p.cost().bytes},
+        {"arena_bytes", need.arena_bytes},
+        {"resident_bytes", need.resident_bytes},
+        {"device_bytes", device_bytes_taken(target_.device) - taken_before_},
+        {"host_peak_bytes", peak_resident_bytes()}};
+  }
+
+  Target target_;
+  DataSet data_;
+  Workload workload_;
+  RecordedProgram recorded_;
+  std::int64_t taken_before_;
+  StateStore store_;
+  std::unique_ptr<Executor> executor_;
+  std::vector<double> last_;
+};
+
+void run(const BenchArguments& a) {
+  const Config config = a.run.resolve().config;
+  const Target target = a.run.target(config);
+  require_device(target.device);
+  nlohmann::json result = MetaStep(config, a.run.data, target).measure(a.repetitions);
+  result["recipe"] = a.run.recipe;
+  result["settings"] = a.run.set;
+  result["device"] = place_of(a.run.device);
+  result["precision"] = config.train.precision;
+  result["tasks"] = config.outer.tasks;
+  result["threads"] = target.threads;
+  fmt::print("{}\n", result.dump());
+}
+
+}  // namespace
+}  // namespace metatape::bench
+
+int main(int argc, char** argv) {
+  metatape::bench::BenchArguments a;
+  CLI::App app("Time and memory of one meta-step; see bench/README.md");
+  app.add_option("--recipe", a.run.recipe, "name or JSON file")->capture_default_str();
+  app.add_option("--data", a.run.data, "packed data set; without it images are noise");
+  app.add_option("--set", a.run.set, "key=value; may be repeated")->allow_extra_args(false);
+  app.add_option("--device", a.run.device, "cpu or cuda")->capture_default_str();
+  app.add_option("--threads", a.run.threads, "cpu: 0: one per core")->capture_default_str();
+  app.add_option("--least", a.repetitions.least, "meta-steps timed at least")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_option("--seconds", a.repetitions.seconds, "timed at least")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    metatape::bench::run(a);
+  } catch (const metatape::Error& e) {
+    fmt::print(stderr, "meta_step: {}\n", e.what());
+    return metatape::exit_code(e.kind);
+  }
+  return 0;
+}
