@@ -147,8 +147,8 @@ const std::vector<Field>& schema() {
       integer("inner.steps", "inner steps in training", 0, 10000, MT_AT(inner.steps)),
       integer("inner.test_steps", "inner steps in evaluation", 0, 10000, MT_AT(inner.test_steps)),
       number("inner.lr", "inner step size, for mean losses", 0, MT_AT(inner.lr)),
-      choice("inner.adapt", "parameters that the inner loop changes", {"all", "head", "body"},
-             MT_AT(inner.adapt)),
+      choice("inner.adapt", "parameters that the inner loop changes",
+             {"all", "head", "body", "context"}, MT_AT(inner.adapt)),
       choice("inner.order", "exact: differentiate through the inner gradients; first: not",
              {"exact", "first"}, MT_AT(inner.order)),
       boolean("inner.recompute",
@@ -173,8 +173,9 @@ const std::vector<Field>& schema() {
               kOpen, MT_AT(train.validate_every)),
       integer("eval.tasks", "tasks of an evaluation", 1, 10000000, MT_AT(eval.tasks)),
       choice("eval.protocol",
-             "transductive: batch norm sees all queries of a task at once, as in training",
-             {"transductive"}, MT_AT(eval.protocol)),
+             "transductive: batch norm sees all queries of a task at once, as in training; "
+             "inductive: it uses the statistics of the support set",
+             {"transductive", "inductive"}, MT_AT(eval.protocol)),
       integer("eval.queries", "query examples per class in evaluation; 0: as in training", 0, 10000,
               MT_AT(eval.queries)),
       integer("seed", "seed of parameters and episodes", 0, kOpen, MT_AT(seed)),
@@ -266,6 +267,10 @@ void check_config(const Config& c) {
     fail(ErrorKind::usage, "model.context",
          "resnet12 has no context parameters, found {}; drop it or use model.name=conv4",
          c.model.context);
+  if (c.inner.adapt == "context" && c.model.context == 0)
+    fail(ErrorKind::usage, "inner.adapt",
+         "the model has no context parameters to adapt; give it some (model.context=100) or use "
+         "inner.adapt=all");
   if (c.outer.momentum > 0 && c.outer.optimizer != "sgd")
     fail(ErrorKind::usage, "outer.momentum",
          "{} has moments of its own; drop it or use outer.optimizer=sgd", c.outer.optimizer);

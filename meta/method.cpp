@@ -3,6 +3,14 @@
 #include "engine/ops.h"
 
 namespace metatape {
+namespace {
+
+TaskBatch with_own_copies(TaskBatch tasks) {
+  tasks.theta = broadcast_tasks(tasks.theta, tasks.episode.query_x.tasks());
+  return tasks;
+}
+
+}  // namespace
 
 Objective classification_objective() {
   return {.loss = [](Var logits, Var label) { return cross_entropy(logits, label); },
@@ -16,41 +24,49 @@ Objective regression_objective() {
   return {.loss = error, .score = error};
 }
 
-MetaStep record_meta_step(const Model& model, const ParamSet& theta, const EpisodeVars& episode,
-                          const Objective& objective, const Adaptation& adaptation) {
-  Tape& tape = *episode.query_x.tape;
-  // Every task starts from its own copy, so that the reverse sweep yields each task's gradient. The
-  // copies cost nothing: readers take the shared value.
-  const ParamSet start = broadcast_tasks(theta, episode.query_x.tasks());
-  const ParamSet adapted =
-      adapt(model, start, episode.support_x, episode.support_y, objective, adaptation).back();
+Var query_features(const TaskBatch& tasks, const ParamSet& phi, Var x) {
+  if (tasks.protocol == BatchNormProtocol::transductive) return tasks.model.features(phi, x);
+  BatchStatistics support;
+  tasks.model.features(phi, tasks.episode.support_x, {.seen = &support});
+  return tasks.model.features(phi, x, {.given = &support});
+}
+
+Var predict_queries(const TaskBatch& tasks, const ParamSet& phi, Var x) {
+  return tasks.model.head(phi, query_features(tasks, phi, x));
+}
+
+MetaStep record_meta_step(const Method& method, TaskBatch shared) {
+  const TaskBatch tasks = with_own_copies(std::move(shared));
+  Tape& tape = *tasks.episode.query_x.tape;
+  Learned learned = method.adaptation->learn(tasks, method.steps);
   MetaStep step;
   {
     const Scope scope(tape, "query");
-    const Var prediction = model.forward(adapted, episode.query_x);
-    step.loss = objective.loss(prediction, episode.query_y);
-    step.score = objective.score(prediction, episode.query_y);
+    const Var prediction = learned.predict(learned.steps, tasks.episode.query_x);
+    step.loss = tasks.objective.loss(prediction, tasks.episode.query_y);
+    step.score = tasks.objective.score(prediction, tasks.episode.query_y);
+    step.outer_loss = method.query_loss->of(tasks, learned);
   }
+  for (const auto& regularizer : method.regularizers)
+    step.outer_loss = step.outer_loss + regularizer->penalty(tasks, learned);
   const Scope scope(tape, "meta_gradient");
-  step.task_gradient = grad(step.loss, start);
+  step.task_gradient = method.meta_gradient->of(tasks, learned, step.outer_loss);
+  step.diagnostics = std::move(learned.diagnostics);
+  step.assumptions = std::move(learned.assumptions);
   return step;
 }
 
-AdaptationCurve record_adaptation_curve(const Model& model, const ParamSet& theta,
-                                        const EpisodeVars& episode, const Objective& objective,
-                                        const Adaptation& adaptation) {
-  const ParamSet start = broadcast_tasks(theta, episode.query_x.tasks());
+AdaptationCurve record_adaptation_curve(const Method& method, TaskBatch shared) {
+  const TaskBatch tasks = with_own_copies(std::move(shared));
+  const Learned learned = method.adaptation->learn(tasks, method.test_steps);
   AdaptationCurve curve;
-  for (const ParamSet& phi :
-       adapt(model, start, episode.support_x, episode.support_y, objective, adaptation)) {
-    const Scope scope(*episode.query_x.tape, "query");
-    const Var prediction = model.forward(phi, episode.query_x);
-    curve.loss.push_back(objective.loss(prediction, episode.query_y));
-    curve.score.push_back(objective.score(prediction, episode.query_y));
+  for (std::int64_t k = 0; k <= learned.steps; ++k) {
+    const Scope scope(*tasks.episode.query_x.tape, "query");
+    const Var prediction = learned.predict(k, tasks.episode.query_x);
+    curve.loss.push_back(tasks.objective.loss(prediction, tasks.episode.query_y));
+    curve.score.push_back(tasks.objective.score(prediction, tasks.episode.query_y));
   }
   return curve;
 }
-
-ParamSet combine_mean(const ParamSet& task_gradient) { return mean_tasks(task_gradient); }
 
 }  // namespace metatape

@@ -1,9 +1,19 @@
 #pragma once
 
-// What a method is made of: which parameters the inner loop changes and how, how much of the second
-// order is kept, and how task gradients combine. record_meta_step() puts the pieces on the tape.
+// What a method is made of. A method is a choice of parts, and each part is one file:
+//
+//   Adaptation     meta/adapt/       how a task is learnt from its support set
+//   QueryLoss      meta/outer/       what of the adapted model the outer loop minimises
+//   Regularizer    meta/regularize/  what it is told about the way there
+//   MetaGradient   meta/outer/       d outer loss / d theta of each task, or what takes its place
+//   Combination    meta/combine/     how the gradients of the tasks become one
+//
+// compose() (meta/compose.h) chooses them from the settings; record_meta_step() puts them on the
+// tape.
 
 #include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/model.h"
@@ -21,40 +31,116 @@ struct Objective {
 Objective classification_objective();
 Objective regression_objective();
 
-/// Inner loop by gradient steps: MAML, FOMAML, ANIL and BOIL are settings of it.
-struct Adaptation {
-  enum class Adapted { all, head, body } adapted = Adapted::all;
-  enum class Order { exact, first } order = Order::exact;
-  std::int64_t steps = 1;
-  double lr = 0.4;
-  bool recompute = false;
+/// Whose statistics normalise the query examples: their own, all together, or the support set's.
+enum class BatchNormProtocol { transductive, inductive };
+
+/// A batch of tasks about to be learnt: what every part of a method sees.
+struct TaskBatch {
+  const Model& model;
+  const Objective& objective;
+  ParamSet theta;  ///< meta-parameters, a copy for each task: T x [...]
+  EpisodeVars episode;
+  Var iteration;  ///< meta-steps done, as a floating-point scalar
+  BatchNormProtocol protocol = BatchNormProtocol::transductive;
 };
 
-/// phi_0 = theta, phi_{k+1} = phi_k - lr grad L_support(phi_k) over the adapted parameters; the
-/// other ones stay. Returns phi_0 .. phi_steps. `theta` is per task or shared. Exact order: Finn et
-/// al. 2017, arXiv:1703.03400, eq. 1. First order: the inner gradients are constants (sec. 5.2
-/// there). Head only: Raghu et al. 2020, arXiv:1909.09157. Body only: Oh et al. 2021,
-/// arXiv:2008.08882.
-std::vector<ParamSet> adapt(const Model&, const ParamSet& theta, Var support_x, Var support_y,
-                            const Objective&, const Adaptation&);
+/// Predictions, or features, for query examples under phi, by the protocol of the batch.
+Var predict_queries(const TaskBatch&, const ParamSet& phi, Var x);
+Var query_features(const TaskBatch&, const ParamSet& phi, Var x);
+
+/// A number that tells how learning went: T x []. Its mean over tasks goes into the metrics.
+struct Diagnostic {
+  std::string name;
+  Var value;
+};
+
+/// What a method takes for granted and the data may break: T x [], positive where it broke. The
+/// run then ends with `message` and exit code 4, and the states stay as they were.
+struct Assumption {
+  Var broken;
+  std::string message;
+};
+
+/// The inner loop's way through parameter space.
+struct Trajectory {
+  std::vector<ParamSet> phi;       ///< phi_0 .. phi_S
+  std::vector<ParamSet> gradient;  ///< of the support loss at phi_0 .. phi_{S-1}, adapted entries
+};
+
+/// What learning the support sets leaves.
+struct Learned {
+  /// Predictions for query examples x after k of the steps, k = 0 .. steps. Closed forms have one
+  /// point, k = 0.
+  std::function<Var(std::int64_t k, Var x)> predict;
+  std::int64_t steps = 0;
+  Trajectory trajectory;  ///< empty for closed forms
+  std::vector<Diagnostic> diagnostics;
+  std::vector<Assumption> assumptions;
+};
+
+class Adaptation {
+ public:
+  virtual ~Adaptation() = default;
+  /// Meta-parameters that it adds to those of the model, in parameter_group::kMethod.
+  virtual std::vector<Parameter> parameters(const Model&) const { return {}; }
+  virtual Learned learn(const TaskBatch&, std::int64_t steps) const = 0;
+};
+
+class QueryLoss {
+ public:
+  virtual ~QueryLoss() = default;
+  /// T x [].
+  virtual Var of(const TaskBatch&, const Learned&) const = 0;
+};
+
+class Regularizer {
+ public:
+  virtual ~Regularizer() = default;
+  /// T x [], added to the query loss with its coefficient applied.
+  virtual Var penalty(const TaskBatch&, const Learned&) const = 0;
+};
+
+class MetaGradient {
+ public:
+  virtual ~MetaGradient() = default;
+  /// For each task, in the shape of tasks.theta. May add diagnostics and assumptions.
+  virtual ParamSet of(const TaskBatch&, Learned&, Var outer_loss) const = 0;
+};
+
+class Combination {
+ public:
+  virtual ~Combination() = default;
+  /// T x [...] -> [...].
+  virtual ParamSet combine(const ParamSet& task_gradient) const = 0;
+};
+
+struct Method {
+  std::shared_ptr<const Adaptation> adaptation;
+  std::shared_ptr<const QueryLoss> query_loss;
+  std::vector<std::shared_ptr<const Regularizer>> regularizers;
+  std::shared_ptr<const MetaGradient> meta_gradient;
+  std::shared_ptr<const Combination> combination;
+  std::int64_t steps = 1, test_steps = 1;
+};
 
 /// One meta-step: what each task contributes.
 struct MetaStep {
   Var loss;                ///< query loss of each task after adaptation, T x []
   Var score;               ///< query score of each task, T x []
-  ParamSet task_gradient;  ///< d loss / d theta of each task, T x [...]
+  Var outer_loss;          ///< what the outer loop minimises: T x []
+  ParamSet task_gradient;  ///< of each task, T x [...]
+  std::vector<Diagnostic> diagnostics;
+  std::vector<Assumption> assumptions;
 };
-MetaStep record_meta_step(const Model&, const ParamSet& theta, const EpisodeVars&, const Objective&,
-                          const Adaptation&);
 
-/// Query loss and score of each task after 0 .. steps inner steps.
+/// `tasks.theta` is shared or per task on entry; each task gets its own copy, so that the reverse
+/// sweep yields each task's gradient. The copies cost nothing: readers take the shared value.
+MetaStep record_meta_step(const Method&, TaskBatch tasks);
+
+/// Query loss and score of each task after 0 .. test_steps inner steps.
 struct AdaptationCurve {
   std::vector<Var> loss, score;
 };
-AdaptationCurve record_adaptation_curve(const Model&, const ParamSet& theta, const EpisodeVars&,
-                                        const Objective&, const Adaptation&);
-
-/// The meta-gradient: the mean of the tasks' gradients.
-ParamSet combine_mean(const ParamSet& task_gradient);
+AdaptationCurve record_adaptation_curve(const Method&, TaskBatch tasks);
 
 }  // namespace metatape

@@ -4,6 +4,7 @@
 
 #include "engine/ops.h"
 #include "engine/optim/optimizer.h"
+#include "meta/compose.h"
 
 namespace metatape {
 namespace {
@@ -36,6 +37,25 @@ Recording begin_recording(const Config& config, const Model& model) {
   auto tape = std::make_unique<Tape>();
   const ParamSet theta = declare_parameters(*tape, model.parameters, precision_of(config));
   return {std::move(tape), theta};
+}
+
+/// Context parameters start at their initial value in each task: the outer loop leaves them.
+ParamSet without_group(const ParamSet& all, const std::string& group) {
+  ParamSet rest;
+  for (const auto& entry : all.entries())
+    if (entry.group != group) rest.add(entry.name, entry.group, entry.value);
+  return rest;
+}
+
+/// NaN where an assumption broke, so that no state changes after it: sqrt of a negative count.
+Var guarded(Var loss, const std::vector<Assumption>& assumptions) {
+  for (const Assumption& a : assumptions) loss = loss + 0.0 * sqrt(-sum_tasks(a.broken));
+  return loss;
+}
+
+/// Evaluation comes after training: schedules stand at their end.
+Var trained_iterations(Tape& tape, const Config& config) {
+  return fill(tape, {}, double(config.train.iterations), precision_of(config));
 }
 
 Var zero(Tape& tape) { return fill(tape, {}, 0, DType::i32); }
@@ -77,22 +97,6 @@ DType precision_of(const Config& config) {
   return config.train.precision == "fp64" ? DType::f64 : DType::f32;
 }
 
-Adaptation adaptation_of(const Config& config, std::int64_t steps) {
-  using A = Adaptation;
-  const std::string& which = config.inner.adapt;
-  return {.adapted = which == "head"   ? A::Adapted::head
-                     : which == "body" ? A::Adapted::body
-                                       : A::Adapted::all,
-          .order = config.inner.order == "first" ? A::Order::first : A::Order::exact,
-          .steps = steps,
-          .lr = config.inner.lr,
-          .recompute = config.inner.recompute};
-}
-
-Objective objective_of(TaskKind kind) {
-  return kind == TaskKind::classification ? classification_objective() : regression_objective();
-}
-
 EpisodeInput EpisodeInput::drawn_from(const EpisodeSource& source) {
   EpisodeInput input(source.layout());
   input.source = &source;
@@ -114,17 +118,27 @@ RecordedProgram record_training(const Config& config, const Model& model, const 
   const Var iteration = tape.state(kIterationState, {}, DType::i32);
   r.episodes = input.source ? input.source->record(tape, iteration, zero(tape), tasks, dtype)
                             : declare_episodes(tape, input.layout, tasks, dtype);
-  const MetaStep step =
-      record_meta_step(model, r.theta, r.episodes, objective_of(input.layout.kind),
-                       adaptation_of(config, config.inner.steps));
+  const Method method = compose(config);
+  const Objective objective = objective_of(input.layout.kind);
+  const MetaStep step = record_meta_step(method, {.model = model,
+                                                  .objective = objective,
+                                                  .theta = r.theta,
+                                                  .episode = r.episodes,
+                                                  .iteration = cast(iteration, dtype)});
   const Scope scope(tape, "outer");
-  std::vector<Update> updates =
-      optimizer_of(config)->step(r.theta, combine_mean(step.task_gradient));
+  const ParamSet learned = without_group(r.theta, parameter_group::kContext);
+  std::vector<Update> updates = optimizer_of(config)->step(
+      learned,
+      without_group(method.combination->combine(step.task_gradient), parameter_group::kContext));
   updates.push_back({iteration, increment(iteration)});
-  return end_recording(std::move(r), input,
-                       {.fetch = {mean_tasks(step.loss), mean_tasks(step.score)},
-                        .update = updates,
-                        .target = target});
+  std::vector<Var> fetch{guarded(mean_tasks(step.loss), step.assumptions), mean_tasks(step.score)};
+  for (const Diagnostic& d : step.diagnostics) fetch.push_back(mean_tasks(d.value));
+  for (const Assumption& a : step.assumptions) fetch.push_back(sum_tasks(a.broken));
+  RecordedProgram recorded =
+      end_recording(std::move(r), input, {.fetch = fetch, .update = updates, .target = target});
+  for (const Diagnostic& d : step.diagnostics) recorded.diagnostics.push_back(d.name);
+  for (const Assumption& a : step.assumptions) recorded.assumptions.push_back(a.message);
+  return recorded;
 }
 
 RecordedProgram record_evaluation(const Config& config, const Model& model,
@@ -139,9 +153,14 @@ RecordedProgram record_evaluation(const Config& config, const Model& model,
   } else {
     r.episodes = declare_episodes(tape, input.layout, tasks, dtype);
   }
+  const Objective objective = objective_of(input.layout.kind);
   AdaptationCurve curve =
-      record_adaptation_curve(model, r.theta, r.episodes, objective_of(input.layout.kind),
-                              adaptation_of(config, config.inner.test_steps));
+      record_adaptation_curve(compose(config), {.model = model,
+                                                .objective = objective,
+                                                .theta = r.theta,
+                                                .episode = r.episodes,
+                                                .iteration = trained_iterations(tape, config),
+                                                .protocol = protocol_of(config)});
   std::vector<Var> fetch = std::move(curve.loss);
   fetch.insert(fetch.end(), curve.score.begin(), curve.score.end());
   return end_recording(std::move(r), input, {.fetch = fetch, .update = {}, .target = target});
@@ -151,10 +170,16 @@ RecordedProgram record_gradients(const Config& config, const Model& model,
                                  const EpisodeLayout& layout, const Target& target) {
   Recording r = begin_recording(config, model);
   r.episodes = declare_episodes(*r.tape, layout, config.outer.tasks, precision_of(config));
-  const MetaStep step = record_meta_step(model, r.theta, r.episodes, objective_of(layout.kind),
-                                         adaptation_of(config, config.inner.steps));
+  const Method method = compose(config);
+  const Objective objective = objective_of(layout.kind);
+  const MetaStep step =
+      record_meta_step(method, {.model = model,
+                                .objective = objective,
+                                .theta = r.theta,
+                                .episode = r.episodes,
+                                .iteration = fill(*r.tape, {}, 0, precision_of(config))});
   std::vector<Var> fetch{step.loss};
-  for (const Var& v : combine_mean(step.task_gradient).values()) fetch.push_back(v);
+  for (const Var& v : method.combination->combine(step.task_gradient).values()) fetch.push_back(v);
   for (const Var& v : step.task_gradient.values()) fetch.push_back(v);
   return end_recording(std::move(r), layout, {.fetch = fetch, .update = {}, .target = target});
 }

@@ -30,14 +30,18 @@ struct RecordedProgram {
   std::unique_ptr<Tape> tape;
   Program program;
   bool draws_episodes = false;
+  /// Of training: names of the scalars fetched after loss and score, then what it means that one
+  /// of the counts fetched after those is positive.
+  std::vector<std::string> diagnostics = {}, assumptions = {};
 };
 
 /// Name of the state i32 [] that counts the meta-steps of training, from 0: the iteration whose
 /// tasks come next.
 inline constexpr const char* kIterationState = "train/iteration";
 
-/// One meta-step of training. Fetches: mean loss, mean score. Updates: parameters, optimiser and
-/// the iteration.
+/// One meta-step of training. Fetches: mean loss, mean score, the means of
+/// the diagnostics, the number of tasks that broke each assumption (the loss is then NaN). Updates:
+/// parameters, optimiser and the iteration.
 RecordedProgram record_training(const Config&, const Model&, const EpisodeInput&, const Target&);
 
 /// Adaptation of `tasks` new tasks. Fetches: loss after 0..test_steps steps, then the scores; T x
@@ -71,7 +75,5 @@ class EpisodeFeed {
 };
 
 DType precision_of(const Config&);
-Adaptation adaptation_of(const Config&, std::int64_t steps);
-Objective objective_of(TaskKind);
 
 }  // namespace metatape

@@ -23,11 +23,15 @@ using nlohmann::json;
 struct Window {
   std::int64_t count = 0;
   double loss = 0, score = 0;
+  std::vector<double> diagnostics = {};
 
-  void add(double l, double s) {
+  /// A row of fetched scalars: loss, score, diagnostics.
+  void add(const std::vector<double>& scalars, std::size_t diagnostic_count) {
     ++count;
-    loss += l;
-    score += s;
+    loss += scalars[0];
+    score += scalars[1];
+    diagnostics.resize(diagnostic_count);
+    for (std::size_t k = 0; k < diagnostic_count; ++k) diagnostics[k] += scalars[2 + k];
   }
   double mean_loss() const { return count ? loss / double(count) : 0; }
   double mean_score() const { return count ? score / double(count) : 0; }
@@ -40,7 +44,14 @@ Window window_from(const json& stored, const std::string& prefix, const std::str
       fail(ErrorKind::io, subject, "its window lacks the number \"{}\"", key);
     return stored[key].get<double>();
   };
-  return {std::int64_t(number("count")), number("loss"), number("score")};
+  Window window{std::int64_t(number("count")), number("loss"), number("score")};
+  const json diagnostics = stored.value(prefix + "diagnostics", json::array());
+  for (const json& value : diagnostics) {
+    if (!value.is_number())
+      fail(ErrorKind::io, subject, "its window has diagnostics that are no numbers");
+    window.diagnostics.push_back(value.get<double>());
+  }
+  return window;
 }
 
 class Training {
@@ -71,10 +82,9 @@ class Training {
     Progress progress(iteration_, config_.train.iterations);
     while (iteration_ < config_.train.iterations && !stop_asked()) {
       for (const std::vector<double>& scalars : next_steps()) {
-        const double loss = scalars[0], score = scalars[1];
-        if (!std::isfinite(loss)) give_up(loss);
+        if (!std::isfinite(scalars[0])) give_up(scalars);
         ++iteration_;
-        window_.add(loss, score);
+        window_.add(scalars, recorded_.diagnostics.size());
         if (iteration_ % config_.train.log_every == 0) log_window();
       }
       note_warnings(progress);
@@ -128,6 +138,8 @@ class Training {
   void log_window() {
     json line{{"iteration", iteration_}, {"loss", window_.mean_loss()}};
     if (classification_) line["accuracy"] = 100 * window_.mean_score();
+    for (std::size_t k = 0; k < window_.diagnostics.size(); ++k)
+      line[recorded_.diagnostics[k]] = window_.diagnostics[k] / double(window_.count);
     folder_.append_metrics(line);
     last_window_ = std::exchange(window_, {});
   }
@@ -160,9 +172,11 @@ class Training {
                                    {"window", json{{"count", window_.count},
                                                    {"loss", window_.loss},
                                                    {"score", window_.score},
+                                                   {"diagnostics", window_.diagnostics},
                                                    {"last_count", last_window_.count},
                                                    {"last_loss", last_window_.loss},
-                                                   {"last_score", last_window_.score}}
+                                                   {"last_score", last_window_.score},
+                                                   {"last_diagnostics", last_window_.diagnostics}}
                                                   .dump()},
                                    {"settings", to_json(config_).dump()}}},
                      w_.model.parameters);
@@ -196,9 +210,15 @@ class Training {
   }
 
   /// The state is still that of the last good iteration: it is saved before the run ends.
-  [[noreturn]] void give_up(double loss) {
-    const std::string first = executor_->find_nonfinite();
+  [[noreturn]] void give_up(const std::vector<double>& scalars) {
     save();
+    for (std::size_t k = 0; k < recorded_.assumptions.size(); ++k)
+      if (const double tasks = scalars[2 + recorded_.diagnostics.size() + k]; tasks > 0)
+        fail(ErrorKind::numerical, "train",
+             "iteration {}, {} of {} tasks: {}. The state before it is saved in {}", iteration_ + 1,
+             tasks, config_.outer.tasks, recorded_.assumptions[k], checkpoint_.string());
+    const double loss = scalars[0];
+    const std::string first = executor_->find_nonfinite();
     fail(
         ErrorKind::numerical, "train",
         "the loss of iteration {} is {}; first not finite: {}. The state before it is saved in {}; "

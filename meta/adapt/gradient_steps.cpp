@@ -1,60 +1,77 @@
+#include "meta/adapt/gradient_steps.h"
+
 #include <optional>
 
 #include "engine/autodiff.h"
 #include "engine/ops.h"
-#include "meta/method.h"
 
 namespace metatape {
 namespace {
 
-bool is_adapted(const std::string& group, Adaptation::Adapted which) {
+bool is_adapted(const std::string& group, Adapted which) {
   switch (which) {
-    case Adaptation::Adapted::all:
-      return true;
-    case Adaptation::Adapted::head:
+    case Adapted::all:
+      return group == parameter_group::kHead || group == parameter_group::kBody;
+    case Adapted::head:
       return group == parameter_group::kHead;
-    case Adaptation::Adapted::body:
+    case Adapted::body:
       return group == parameter_group::kBody;
+    case Adapted::context:
+      return group == parameter_group::kContext;
   }
-  return true;
+  return false;
 }
 
-/// theta' = theta - lr gradient for the adapted entries.
-ParamSet inner_step(const Model& model, const ParamSet& phi, Var x, Var y,
-                    const Objective& objective, const Adaptation& a) {
-  std::vector<Var> adapted;
-  for (const auto& entry : phi.entries())
-    if (is_adapted(entry.group, a.adapted)) adapted.push_back(entry.value);
-  const Var loss = objective.loss(model.forward(phi, x), y);
-  const std::vector<Var> gradient = grad(loss, adapted);
+class GradientSteps : public Adaptation {
+ public:
+  explicit GradientSteps(const GradientStepOptions& o) : o_(o) {}
 
-  std::vector<Var> next;
-  std::size_t k = 0;
-  for (const auto& entry : phi.entries()) {
-    if (!is_adapted(entry.group, a.adapted)) {
-      next.push_back(entry.value);
-      continue;
+  Learned learn(const TaskBatch& tasks, std::int64_t steps) const override {
+    Tape& tape = *tasks.episode.support_x.tape;
+    Learned learned{.predict = {}, .steps = steps};
+    Trajectory& t = learned.trajectory;
+    t.phi.push_back(tasks.theta);
+    for (std::int64_t k = 0; k < steps; ++k) {
+      const Scope scope(tape, fmt::format("inner/{}", k));
+      std::optional<RecomputeSegment> segment;
+      if (o_.recompute) segment.emplace(tape);
+      t.gradient.push_back(support_gradient(tasks, t.phi.back()));
+      t.phi.push_back(stepped(t.phi.back(), t.gradient.back()));
     }
-    const Var g = a.order == Adaptation::Order::first ? stop_gradient(gradient[k]) : gradient[k];
-    next.push_back(entry.value - a.lr * g);
-    ++k;
+    learned.predict = [tasks, phi = t.phi](std::int64_t k, Var x) {
+      return predict_queries(tasks, phi[std::size_t(k)], x);
+    };
+    return learned;
   }
-  return phi.with_values(next);
-}
+
+ private:
+  /// Of the adapted entries alone.
+  ParamSet support_gradient(const TaskBatch& tasks, const ParamSet& phi) const {
+    ParamSet adapted;
+    for (const auto& entry : phi.entries())
+      if (is_adapted(entry.group, o_.adapted)) adapted.add(entry.name, entry.group, entry.value);
+    const Var prediction = tasks.model.forward(phi, tasks.episode.support_x);
+    const ParamSet g = grad(tasks.objective.loss(prediction, tasks.episode.support_y), adapted);
+    return o_.exact ? g : stop_gradient(g);
+  }
+
+  ParamSet stepped(const ParamSet& phi, const ParamSet& gradient) const {
+    std::vector<Var> next;
+    std::size_t k = 0;
+    for (const auto& entry : phi.entries())
+      next.push_back(is_adapted(entry.group, o_.adapted)
+                         ? entry.value - o_.lr * gradient.entries()[k++].value
+                         : entry.value);
+    return phi.with_values(next);
+  }
+
+  GradientStepOptions o_;
+};
 
 }  // namespace
 
-std::vector<ParamSet> adapt(const Model& model, const ParamSet& theta, Var support_x, Var support_y,
-                            const Objective& objective, const Adaptation& a) {
-  Tape& tape = *support_x.tape;
-  std::vector<ParamSet> phi{theta};
-  for (std::int64_t k = 0; k < a.steps; ++k) {
-    const Scope scope(tape, fmt::format("inner/{}", k));
-    std::optional<RecomputeSegment> segment;
-    if (a.recompute) segment.emplace(tape);
-    phi.push_back(inner_step(model, phi.back(), support_x, support_y, objective, a));
-  }
-  return phi;
+std::shared_ptr<const Adaptation> make_gradient_steps(const GradientStepOptions& options) {
+  return std::make_shared<GradientSteps>(options);
 }
 
 }  // namespace metatape

@@ -4,6 +4,10 @@
 
 #include <cmath>
 
+#include "meta/adapt/gradient_steps.h"
+#include "meta/combine/combination.h"
+#include "meta/outer/meta_gradient.h"
+#include "meta/outer/query_loss.h"
 #include "models/mlp.h"
 #include "tests/support/compare.h"
 #include "tests/support/sandbox.h"
@@ -12,9 +16,22 @@
 namespace metatape {
 namespace {
 
-using Adapted = Adaptation::Adapted;
-using Order = Adaptation::Order;
 using Values = std::vector<double>;
+
+/// An inner loop of `count` steps.
+struct Steps : GradientStepOptions {
+  std::int64_t count = 1;
+
+  Method method() const {
+    return {.adaptation = make_gradient_steps(*this),
+            .query_loss = make_last_step_loss(),
+            .regularizers = {},
+            .meta_gradient = make_differentiated(),
+            .combination = make_mean(),
+            .steps = count,
+            .test_steps = count};
+  }
+};
 
 constexpr std::int64_t kTasks = 3, kPoints = 4;
 
@@ -24,6 +41,7 @@ struct Problem {
   Model model = make_mlp({.inputs = 2, .outputs = 1, .hidden = {3}});
   ParamSet theta;
   EpisodeVars episode;
+  Objective objective = regression_objective();
 
   Problem() {
     for (const Parameter& p : model.parameters) theta.add(p.name, p.group, draw(p.shape));
@@ -36,13 +54,19 @@ struct Problem {
     for (double& v : values) v = std::sin(next_ += 0.7);
     return s.value(shape, values);
   }
-  std::vector<ParamSet> adapt_by(const Adaptation& a) {
-    return adapt(model, broadcast_tasks(theta, kTasks), episode.support_x, episode.support_y,
-                 regression_objective(), a);
+  TaskBatch batch() {
+    return {.model = model,
+            .objective = objective,
+            .theta = theta,
+            .episode = episode,
+            .iteration = s.scalar(0)};
   }
-  MetaStep meta_step(const Adaptation& a) {
-    return record_meta_step(model, theta, episode, regression_objective(), a);
+  std::vector<ParamSet> adapt_by(const Steps& a) {
+    TaskBatch tasks = batch();
+    tasks.theta = broadcast_tasks(theta, kTasks);
+    return make_gradient_steps(a)->learn(tasks, a.count).trajectory.phi;
   }
+  MetaStep meta_step(const Steps& a) { return record_meta_step(a.method(), batch()); }
   Values run(const ParamSet& set) {
     Values all;
     for (const Tensor& t : s.run_all(set.values())) {
@@ -56,8 +80,8 @@ struct Problem {
   double next_ = 0.1;
 };
 
-Adaptation steps(std::int64_t count, Order order = Order::exact, Adapted adapted = Adapted::all) {
-  return {.adapted = adapted, .order = order, .steps = count, .lr = 0.1};
+Steps steps(std::int64_t count, bool exact = true, Adapted adapted = Adapted::all) {
+  return {{.adapted = adapted, .exact = exact, .lr = 0.1}, count};
 }
 
 // ---- the inner loop ----------------------------------------------------------------------------
@@ -67,7 +91,7 @@ TEST(Adapt, ChangesTheParametersThatTheMethodNames) {
                                                             {Adapted::head, false, true},
                                                             {Adapted::body, true, false}}) {
     Problem p;
-    const std::vector<ParamSet> phi = p.adapt_by(steps(2, Order::exact, adapted));
+    const std::vector<ParamSet> phi = p.adapt_by(steps(2, true, adapted));
     ASSERT_EQ(phi.size(), 3u);
     for (std::size_t i = 0; i < p.theta.size(); ++i) {
       const auto& entry = p.theta.entries()[i];
@@ -82,9 +106,9 @@ TEST(Adapt, ChangesTheParametersThatTheMethodNames) {
 }
 
 TEST(Adapt, StepsAgainstTheGradientOfTheSupportLoss) {
-  for (const Order order : {Order::exact, Order::first}) {
+  for (const bool exact : {true, false}) {
     Problem p;
-    const std::vector<ParamSet> phi = p.adapt_by(steps(3, order));
+    const std::vector<ParamSet> phi = p.adapt_by(steps(3, exact));
     for (std::size_t k = 0; k + 1 < phi.size(); ++k) {
       const Var loss =
           mean_squared_error(p.model.forward(phi[k], p.episode.support_x), p.episode.support_y);
@@ -115,14 +139,14 @@ TEST(Adapt, OfNoStepsIsTheStart) {
 TEST(MetaStep, OfFirstOrderIsTheGradientAtTheAdaptedParameters) {
   for (const Adapted adapted : {Adapted::all, Adapted::head, Adapted::body}) {
     Problem p;
-    const ParamSet phi = p.adapt_by(steps(3, Order::first, adapted)).back();
+    const ParamSet phi = p.adapt_by(steps(3, false, adapted)).back();
     std::vector<Var> values;
     for (const Tensor& t : p.s.run_all(phi.values()))
       values.push_back(p.s.value(t.shape(), t.values()));
     const ParamSet reached = phi.with_values(values);  // numbers: nothing remembers the way there
     const Var loss =
         mean_squared_error(p.model.forward(reached, p.episode.query_x), p.episode.query_y);
-    expect_all_near(p.run(p.meta_step(steps(3, Order::first, adapted)).task_gradient),
+    expect_all_near(p.run(p.meta_step(steps(3, false, adapted)).task_gradient),
                     p.run(grad(loss, reached)), tolerance::kExactForms, "task gradient");
   }
 }
@@ -130,8 +154,8 @@ TEST(MetaStep, OfFirstOrderIsTheGradientAtTheAdaptedParameters) {
 TEST(MetaStep, OfExactOrderDiffersAtTheSameLoss) {
   for (const Adapted adapted : {Adapted::all, Adapted::head, Adapted::body}) {
     Problem p;
-    const MetaStep exact = p.meta_step(steps(2, Order::exact, adapted));
-    const MetaStep first = p.meta_step(steps(2, Order::first, adapted));
+    const MetaStep exact = p.meta_step(steps(2, true, adapted));
+    const MetaStep first = p.meta_step(steps(2, false, adapted));
     EXPECT_EQ(p.s.run(exact.loss), p.s.run(first.loss));
     EXPECT_NE(p.run(exact.task_gradient), p.run(first.task_gradient));
   }
@@ -140,7 +164,7 @@ TEST(MetaStep, OfExactOrderDiffersAtTheSameLoss) {
 TEST(MetaStep, ReachesParametersThatTheInnerLoopLeavesAlone) {
   for (const Adapted adapted : {Adapted::head, Adapted::body}) {
     Problem p;
-    const MetaStep step = p.meta_step(steps(1, Order::exact, adapted));
+    const MetaStep step = p.meta_step(steps(1, true, adapted));
     for (const auto& entry : step.task_gradient.entries()) {
       const Values gradient = p.s.run(entry.value);
       EXPECT_TRUE(std::ranges::any_of(gradient, [](double g) { return g != 0; })) << entry.name;
@@ -150,7 +174,7 @@ TEST(MetaStep, ReachesParametersThatTheInnerLoopLeavesAlone) {
 
 TEST(MetaStep, KeepsItsBitsWhenItComputesStepsAgain) {
   Problem p;
-  Adaptation a = steps(3);
+  Steps a = steps(3);
   const Values kept = p.run(p.meta_step(a).task_gradient);
   a.recompute = true;
   EXPECT_EQ(p.run(p.meta_step(a).task_gradient), kept);
@@ -173,14 +197,13 @@ TEST(MetaStep, CombinesTasksByTheirMean) {
   const Values per_task = p.s.run(tasks["head.weight"]);
   Values mean(3);
   for (std::size_t i = 0; i < per_task.size(); ++i) mean[i % 3] += per_task[i] / kTasks;
-  expect_all_near(p.s.run(combine_mean(tasks)["head.weight"]), mean, tolerance::kExactForms,
+  expect_all_near(p.s.run(make_mean()->combine(tasks)["head.weight"]), mean, tolerance::kExactForms,
                   "mean");
 }
 
 TEST(AdaptationCurve, GoesFromTheStartToTheLossOfTheMetaStep) {
   Problem p;
-  const AdaptationCurve curve =
-      record_adaptation_curve(p.model, p.theta, p.episode, regression_objective(), steps(3));
+  const AdaptationCurve curve = record_adaptation_curve(steps(3).method(), p.batch());
   ASSERT_EQ(curve.loss.size(), 4u);
   ASSERT_EQ(curve.score.size(), 4u);
   EXPECT_EQ(p.s.run(curve.loss[0]), p.s.run(p.meta_step(steps(0)).loss));
