@@ -1,6 +1,6 @@
 include(CheckLanguage)
 
-set(MT_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (if a compiler is found), ON or OFF")
+set(MT_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (if there are a compiler and a GPU), ON or OFF")
 set_property(CACHE MT_CUDA PROPERTY STRINGS AUTO ON OFF)
 option(MT_EMULATION "Run the CUDA kernels on the CPU, under the emulation header" OFF)
 option(MT_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
@@ -51,8 +51,8 @@ else()
                           "set CUDACXX to it, or configure with -DMT_CUDA=OFF.")
     endif()
     set(MT_CUDA_STATE "no compiler found: runs use the CPU")
-  elseif(NOT MT_CUDA_SOURCES)
-    set(MT_CUDA_STATE "compiler found, but there are no kernels/*/*.cu: runs use the CPU")
+  elseif(MT_CUDA STREQUAL AUTO AND NOT EXISTS /dev/nvidiactl AND NOT EXISTS /dev/dxg)  # Linux, WSL
+    set(MT_CUDA_STATE "compiler found, but no GPU: runs use the CPU; MT_CUDA=ON builds for others")
   else()
     set(MT_BUILD_CUDA ON)
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
