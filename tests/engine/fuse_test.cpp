@@ -148,6 +148,20 @@ TEST(Fuse, WritesOntoAnOperandThatDies) {
   EXPECT_EQ(program.plan.arena_bytes, std::size_t(64 * 64 * 8));
 }
 
+TEST(Fuse, KeepsASumRatherThanItsTermsOverThePeak) {
+  Sandbox s;
+  const Var x = s.tape.input("x", {64, 64}, DType::f64),
+            y = s.tape.input("y", {64, 256}, DType::f64);
+  const Var total = matmul(x, x) + matmul(x, x, {.transpose_b = true});
+  const Var wide = matmul(x, y), later = matmul(wide, wide, {.transpose_b = true});
+  const std::vector<Var> fetch{total * later};
+  const Program fused = program_of(s.tape, fetch), plain = program_of(s.tape, fetch, false);
+  EXPECT_EQ(fused.plan.arena_bytes, std::size_t((1 + 4 + 1) * 64 * 64 * 8));
+  EXPECT_EQ(fused.plan.arena_bytes, plain.plan.arena_bytes);
+  EXPECT_EQ(fused.graph.fused_groups.size(), 0u);
+  EXPECT_EQ(program_of(s.tape, {total * x}).graph.fused_groups.size(), 1u) << "without the peak";
+}
+
 TEST(Fuse, NamesTheLastOfItsInstructions) {
   Sandbox s;
   const Var x = s.value({2}, {1, -1});
