@@ -60,6 +60,9 @@ CudaExecutor::CudaExecutor(const Program& program, StateStore& store)
   check_blas();
   write_states();
   for (const auto& [name, tensor] : inputs_) written_.insert(name);
+  // Clearing and copies from pageable memory may still be under way, and the stream, which does not
+  // block, would not wait for them.
+  check_cuda(cudaDeviceSynchronize(), "preparing the device");
 }
 
 CudaExecutor::~CudaExecutor() = default;
@@ -158,10 +161,10 @@ void CudaExecutor::step() {
     fail(ErrorKind::internal, "step", "{} steps wait to be collected, the ring holds no more",
          uncollected_);
   send_inputs();
-  if (one_by_one_ || !warm_) {
+  if (one_by_one_ || !stepped_) {
     run_one_by_one();
     end_.enqueue_step(context_);
-    warm_ = true;
+    warm_ = stepped_ = true;
   } else {
     if (!step_graph_)
       step_graph_.capture(stream_, [this] {

@@ -63,7 +63,9 @@ class CudaExecutor : public Executor {
   int uncollected_ = 0;  ///< steps in the ring that collect() has not returned
 
   CudaGraph run_graph_, step_graph_;
-  bool warm_ = false;  ///< one run went instruction by instruction
+  /// One run, one step went instruction by instruction: their kernels are loaded, which must not
+  /// happen during a capture.
+  bool warm_ = false, stepped_ = false;
   bool one_by_one_ = false, trace_ = false;
 };
 
