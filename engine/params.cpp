@@ -76,6 +76,10 @@ ParamSet operator*(double c, const ParamSet& a) {
   return map(a, [c](Var x) { return c * x; });
 }
 
+ParamSet operator*(Var c, const ParamSet& a) {
+  return map(a, [c](Var x) { return c * x; });
+}
+
 Var dot(const ParamSet& a, const ParamSet& b) {
   Var total;
   zip(a, b, [&](Var x, Var y) {

@@ -29,6 +29,7 @@ namespace parameter_group {
 inline constexpr const char* kBody = "body";        ///< what computes the features
 inline constexpr const char* kHead = "head";        ///< the last layer
 inline constexpr const char* kContext = "context";  ///< inputs that describe the task; start at 0
+inline constexpr const char* kMethod = "method";    ///< what a method learns beside the network
 }  // namespace parameter_group
 
 /// One learnable array.
@@ -70,6 +71,8 @@ ParamSet declare_parameters(Tape&, std::span<const Parameter>, DType);
 ParamSet operator+(const ParamSet& a, const ParamSet& b);
 ParamSet operator-(const ParamSet& a, const ParamSet& b);
 ParamSet operator*(double c, const ParamSet& a);
+/// Each task's entries times its own scalar: c T x [] or [].
+ParamSet operator*(Var c, const ParamSet& a);
 /// sum of <a_i, b_i> over all entries, of each task.
 Var dot(const ParamSet& a, const ParamSet& b);
 /// Euclidean norm over all entries, of each task. The derivative at zero is not finite.

@@ -13,7 +13,8 @@ Method compose(const Config&);
 Objective objective_of(TaskKind);
 BatchNormProtocol protocol_of(const Config&);
 
-/// The model with the meta-parameters that the method adds.
+/// The model with the meta-parameters that the method adds, and without those of a head that it
+/// does not use.
 Model with_method_parameters(Model, const Method&);
 
 }  // namespace metatape

@@ -7,6 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "meta/check_closed_form.h"
+#include "meta/check_gradient_steps.h"
+#include "meta/check_proximal.h"
 #include "meta/nearest_name.h"
 
 namespace metatape {
@@ -154,12 +157,109 @@ const std::vector<Field>& schema() {
       boolean("inner.recompute",
               "compute each inner step again in the reverse sweep: memory grows by parameters only",
               MT_AT(inner.recompute)),
-      choice("outer.optimizer", "optimiser of the meta-parameters", {"adam", "sgd"},
-             MT_AT(outer.optimizer)),
+      number("inner.lambda", "proximal: weight of half the squared distance to the start", 0,
+             MT_AT(inner.lambda)),
+      number("inner.damping", "implicit gradient: added to the identity of its system", 0,
+             MT_AT(inner.damping)),
+      integer("inner.cg_steps", "implicit gradient: steps of conjugate gradients", 1, 10000,
+              MT_AT(inner.cg_steps)),
+      choice("inner.hvp", "Hessian-vector products: exact, or central differences of gradients",
+             {"exact", "difference"}, MT_AT(inner.hvp)),
+      choice("inner.rates",
+             "fixed: inner.lr; per_element: learned for each element; per_layer_step: learned for "
+             "each array and step. Learned ones start at inner.lr",
+             {"fixed", "per_element", "per_layer_step"}, MT_AT(inner.rates)),
+      choice("inner.optimizer", "adam: without momentum, starting anew in each task",
+             {"sgd", "adam"}, MT_AT(inner.optimizer)),
+      integer("inner.exact_from",
+              "meta-step before which exact order drops its second derivatives; it costs as much "
+              "before as after",
+              0, kOpen, MT_AT(inner.exact_from)),
+      integer("inner.batch", "support examples per class in an inner step, in turn; 0: all of them",
+              0, 10000, MT_AT(inner.batch)),
+      boolean("inner.per_step_norm", "learn scale and shift of batch norm for each inner step",
+              MT_AT(inner.per_step_norm)),
+      choice(
+          "inner.solver",
+          "how a task is learnt: by gradient steps, by steps that are held near the start, or by "
+          "a head of its own on the features in closed form",
+          {"gradient", "proximal", "ridge", "rbf_ridge", "svm", "prototypes"}, MT_AT(inner.solver)),
+      number("head.lambda", "ridge, rbf_ridge: regularisation, or where its learning starts", 0,
+             MT_AT(head.lambda)),
+      number("head.sigma",
+             "rbf_ridge: width of the kernel in units of the features, or where its learning "
+             "starts; 0: sigma^2 is half the median squared distance in the first batch",
+             0, MT_AT(head.sigma)),
+      number("head.scale", "ridge, rbf_ridge, svm: factor of the logits where its learning starts",
+             0, MT_AT(head.scale)),
+      boolean("head.learn", "ridge, rbf_ridge: learn lambda and sigma too, not the scale alone",
+              MT_AT(head.learn)),
+      boolean("head.first_order",
+              "closed forms: what was fitted to the support set is a constant for derivatives",
+              MT_AT(head.first_order)),
+      number("head.margin", "svm: C, the upper bound of the dual variables", 0, MT_AT(head.margin)),
+      integer("head.qp_steps", "svm: iterations that look for the active bounds", 1, 100000,
+              MT_AT(head.qp_steps)),
+      number("regularize.phase",
+             "coefficient of the phase loss: one straight step should predict as all steps do; "
+             "0: none",
+             0, MT_AT(regularize.phase)),
+      number("regularize.amplitude",
+             "coefficient of the pseudo-amplitude loss, the length of the way; 0: none", 0,
+             MT_AT(regularize.amplitude)),
+      boolean("regularize.teacher_detach",
+              "phase loss: the predictions after all steps are constants",
+              MT_AT(regularize.teacher_detach)),
+      boolean("regularize.shot",
+              "phase loss as SHOT released it: the straight step is inner.steps * inner.lr long, "
+              "the teacher detached",
+              MT_AT(regularize.shot)),
+      boolean("regularize.log",
+              "log phase and amplitude consistency of the inner loop; costs one more support "
+              "gradient per meta-step",
+              MT_AT(regularize.log)),
+      number("regularize.gradient_norm",
+             "rbf_ridge: coefficient mu of the functional gradient's squared norm; 0: none", 0,
+             MT_AT(regularize.gradient_norm)),
+      choice("regularize.mu_sign",
+             "sign of that term in the minimised loss; the source prints minus, which rewards it",
+             {"minus", "plus"}, MT_AT(regularize.mu_sign)),
+      number("regularize.information", "coefficient gamma of the information term; 0: none", 0,
+             MT_AT(regularize.information)),
+      choice("regularize.information_kind",
+             "information gain of the kernel per example, tr(A'KA), or mutual information of "
+             "queries and classes",
+             {"gain", "capacity", "mutual"}, MT_AT(regularize.information_kind)),
+      choice("outer.optimizer", "optimiser of the meta-parameters",
+             {"adam", "sgd", "normalized_sgd"}, MT_AT(outer.optimizer)),
       number("outer.lr", "outer step size", 0, MT_AT(outer.lr)),
-      number("outer.momentum", "sgd: momentum", 0, MT_AT(outer.momentum)),
+      number("outer.momentum", "sgd, normalized_sgd: momentum", 0, MT_AT(outer.momentum)),
+      choice("outer.query_loss",
+             "last: after the last inner step; multi_step: a weighted sum over all steps",
+             {"last", "multi_step"}, MT_AT(outer.query_loss)),
+      integer("outer.multi_step_until",
+              "multi_step: meta-step from which only the last step counts", 1, kOpen,
+              MT_AT(outer.multi_step_until)),
+      choice("outer.schedule", "how outer.lr goes to outer.final_lr over train.iterations",
+             {"constant", "linear", "cosine"}, MT_AT(outer.schedule)),
+      number("outer.final_lr", "linear, cosine: outer step size at the end", 0,
+             MT_AT(outer.final_lr)),
       integer("outer.tasks", "tasks per meta-step", 1, 65536, MT_AT(outer.tasks)),
-      choice("outer.combine", "how task gradients become one", {"mean"}, MT_AT(outer.combine)),
+      choice("outer.combine", "how task gradients become one; similarity: by their cosines",
+             {"mean", "similarity"}, MT_AT(outer.combine)),
+      choice("outer.gradient",
+             "meta-gradient of a task: through the inner steps; or of the proximal solution, from "
+             "its optimality condition or by differences of perturbed solutions; or displacement, "
+             "theta minus what the inner loop reaches",
+             {"differentiated", "implicit", "forward_difference", "symmetric_difference",
+              "displacement"},
+             MT_AT(outer.gradient)),
+      number("outer.difference", "weight of the query loss in the perturbed problems", 0,
+             MT_AT(outer.difference)),
+      number("outer.clip", "largest magnitude of an element of the meta-gradient; 0: any", 0,
+             MT_AT(outer.clip)),
+      number("outer.clip_norm", "largest Euclidean norm of the meta-gradient; 0: any", 0,
+             MT_AT(outer.clip_norm)),
       integer("train.iterations", "meta-steps", 0, std::int64_t(1) << 31, MT_AT(train.iterations)),
       choice("train.precision", "arithmetic; tf32 on a GPU, fp64 on the CPU",
              {"fp32", "tf32", "fp64"}, MT_AT(train.precision)),
@@ -176,6 +276,8 @@ const std::vector<Field>& schema() {
              "transductive: batch norm sees all queries of a task at once, as in training; "
              "inductive: it uses the statistics of the support set",
              {"transductive", "inductive"}, MT_AT(eval.protocol)),
+      integer("eval.shots", "support examples per class in evaluation; 0: as in training", 0, 10000,
+              MT_AT(eval.shots)),
       integer("eval.queries", "query examples per class in evaluation; 0: as in training", 0, 10000,
               MT_AT(eval.queries)),
       integer("seed", "seed of parameters and episodes", 0, kOpen, MT_AT(seed)),
@@ -254,6 +356,8 @@ void apply_json(Config& config, const json& nested, const std::string& subject) 
 }
 
 void check_config(const Config& c) {
+  check_closed_form(c);
+  check_gradient_steps(c);
   if (c.task.kind == "sinusoid" && c.model.name != "mlp")
     fail(ErrorKind::usage, "model.name",
          "sinusoid tasks have one number as input, {} needs images; "
@@ -271,7 +375,12 @@ void check_config(const Config& c) {
     fail(ErrorKind::usage, "inner.adapt",
          "the model has no context parameters to adapt; give it some (model.context=100) or use "
          "inner.adapt=all");
-  if (c.outer.momentum > 0 && c.outer.optimizer != "sgd")
+  check_proximal(c);
+  if (c.outer.optimizer == "normalized_sgd" && c.outer.momentum >= 1)
+    fail(ErrorKind::usage, "outer.momentum",
+         "normalized_sgd weights new gradients by 1 - momentum, found {}; use a value below 1",
+         c.outer.momentum);
+  if (c.outer.momentum > 0 && c.outer.optimizer == "adam")
     fail(ErrorKind::usage, "outer.momentum",
          "{} has moments of its own; drop it or use outer.optimizer=sgd", c.outer.optimizer);
   if (c.task.kind != "sinusoid" && c.task.ways < 2)

@@ -36,12 +36,37 @@ struct Config {
     double lr = 0.4;
     std::string adapt = "all", order = "exact";
     bool recompute = false;
+    double lambda = 2, damping = 0;  // of the proximal solver and its implicit gradient
+    std::int64_t cg_steps = 5;
+    std::string hvp = "exact";
+    std::string rates = "fixed", optimizer = "sgd";
+    std::int64_t exact_from = 0, batch = 0;
+    bool per_step_norm = false;
+    std::string solver = "gradient";  // gradient | proximal | a closed form
   } inner;
+  struct Head {  // of the closed forms
+    double lambda = 1, sigma = 0, scale = 1;
+    bool learn = true, first_order = false;
+    double margin = 0.1;
+    std::int64_t qp_steps = 60;
+  } head;
+  struct Regularize {
+    double gradient_norm = 0, information = 0;
+    std::string mu_sign = "minus", information_kind = "gain";
+    double phase = 0, amplitude = 0;
+    bool teacher_detach = false, shot = false, log = false;
+  } regularize;
   struct Outer {
     std::string optimizer = "adam";
     double lr = 1e-3, momentum = 0;
     std::int64_t tasks = 32;
     std::string combine = "mean";
+    std::string gradient = "differentiated", query_loss = "last";
+    std::int64_t multi_step_until = 5000;
+    std::string schedule = "constant";
+    double final_lr = 0;
+    double difference = 0.01;
+    double clip = 0, clip_norm = 0;  // 0: none
   } outer;
   struct Train {
     std::int64_t iterations = 10000;
@@ -52,7 +77,7 @@ struct Config {
   struct Eval {
     std::int64_t tasks = 600;
     std::string protocol = "transductive";
-    std::int64_t queries = 0;  // 0: as in training
+    std::int64_t shots = 0, queries = 0;  // 0: as in training
   } eval;
   std::int64_t seed = 0;
 };

@@ -41,7 +41,8 @@ Evaluation evaluate(const Config& config, const Model& model, const EpisodeSourc
   const auto executor = make_executor(recorded.program, store);
   EpisodeFeed episodes(recorded, source, *executor);
 
-  const std::size_t points = std::size_t(config.inner.test_steps) + 1;
+  // One point per step of the adaptation and one before: closed forms have no steps.
+  const std::size_t points = recorded.program.graph.fetches.size() / 2;
   std::vector<std::vector<double>> values(2 * points);  // losses by step, then scores by step
   for (std::int64_t first = 0; first < tasks; first += at_once) {
     // The last chunk runs whole and its surplus is dropped: tasks do not see each other.
@@ -68,10 +69,10 @@ Evaluation evaluate(const Config& config, const Model& model, const EpisodeSourc
 
 nlohmann::json to_json(const Evaluation& e, const Config& config, const std::string& split) {
   nlohmann::json j{{"tasks", e.tasks},
-                   {"shots", config.task.shots},
+                   {"shots", config.eval.shots ? config.eval.shots : config.task.shots},
                    {"queries", config.eval.queries ? config.eval.queries : config.task.queries},
                    {"split", split},
-                   {"inner_steps", config.inner.test_steps},
+                   {"inner_steps", std::int64_t(e.loss_by_step.size()) - 1},
                    {"precision", config.train.precision},
                    {"loss", e.loss.mean},
                    {"loss_ci95", e.loss.ci95},

@@ -24,7 +24,7 @@ struct Evaluation {
   TaskKind kind = TaskKind::classification;
   std::int64_t tasks = 0;
   Interval loss, score;                             ///< after all steps; score as a fraction
-  std::vector<double> loss_by_step, score_by_step;  ///< after 0, 1, .. test_steps steps
+  std::vector<double> loss_by_step, score_by_step;  ///< after 0, 1, .. all steps
   std::string episodes_hash;                        ///< same hash, same tasks
 };
 

@@ -5,6 +5,16 @@
 namespace metatape {
 namespace {
 
+Var class_divergence(Var first, Var second) {
+  const Var log_p = log_softmax(first), log_q = log_softmax(second);
+  return dot(exp(log_p), log_p - log_q) / double(first.extent(0));
+}
+
+/// |a - b|^2 / 2, mean over examples.
+Var normal_divergence(Var first, Var second) {
+  return 0.5 * double(first.extent(1)) * mean_squared_error(first, second);
+}
+
 TaskBatch with_own_copies(TaskBatch tasks) {
   tasks.theta = broadcast_tasks(tasks.theta, tasks.episode.query_x.tasks());
   return tasks;
@@ -14,14 +24,15 @@ TaskBatch with_own_copies(TaskBatch tasks) {
 
 Objective classification_objective() {
   return {.loss = [](Var logits, Var label) { return cross_entropy(logits, label); },
-          .score = [](Var logits, Var label) { return accuracy(logits, label); }};
+          .score = [](Var logits, Var label) { return accuracy(logits, label); },
+          .divergence = class_divergence};
 }
 
 Objective regression_objective() {
   const auto error = [](Var prediction, Var target) {
     return mean_squared_error(prediction, target);
   };
-  return {.loss = error, .score = error};
+  return {.loss = error, .score = error, .divergence = normal_divergence};
 }
 
 Var query_features(const TaskBatch& tasks, const ParamSet& phi, Var x) {

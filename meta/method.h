@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,13 @@
 
 namespace metatape {
 
-/// What a task asks for: the loss of predictions, T x [], and a score that people read.
+/// What a task asks for: the loss of predictions, T x [], a score that people read, and how far the
+/// distributions are apart that two predictions stand for: KL(first || second), mean over examples.
+/// Numbers stand for normal distributions of deviation 1.
 struct Objective {
   std::function<Var(Var prediction, Var target)> loss;
   std::function<Var(Var prediction, Var target)> score;
+  std::function<Var(Var first, Var second)> divergence = {};
 };
 /// Mean cross-entropy (nats) and accuracy in [0,1] for labels; mean squared error twice for
 /// numbers.
@@ -67,6 +71,14 @@ struct Trajectory {
   std::vector<ParamSet> gradient;  ///< of the support loss at phi_0 .. phi_{S-1}, adapted entries
 };
 
+/// What a kernel method solved for its n support examples:
+/// (gram + lambda I) coefficients = targets.
+struct KernelSolution {
+  Var gram;          ///< T x [n,n], without lambda
+  Var coefficients;  ///< T x [n,outputs]
+  Var lambda;        ///< T x [], in units of the kernel
+};
+
 /// What learning the support sets leaves.
 struct Learned {
   /// Predictions for query examples x after k of the steps, k = 0 .. steps. Closed forms have one
@@ -76,6 +88,7 @@ struct Learned {
   Trajectory trajectory;  ///< empty for closed forms
   std::vector<Diagnostic> diagnostics;
   std::vector<Assumption> assumptions;
+  std::optional<KernelSolution> kernel = {};
 };
 
 class Adaptation {
@@ -83,6 +96,8 @@ class Adaptation {
   virtual ~Adaptation() = default;
   /// Meta-parameters that it adds to those of the model, in parameter_group::kMethod.
   virtual std::vector<Parameter> parameters(const Model&) const { return {}; }
+  /// True if it predicts from features alone: the head of the model then has no parameters.
+  virtual bool replaces_head() const { return false; }
   virtual Learned learn(const TaskBatch&, std::int64_t steps) const = 0;
 };
 

@@ -5,6 +5,8 @@
 #include "engine/ops.h"
 #include "engine/optim/optimizer.h"
 #include "meta/compose.h"
+#include "meta/outer/outer_rule.h"
+#include "meta/outer/schedule.h"
 
 namespace metatape {
 namespace {
@@ -49,7 +51,7 @@ ParamSet without_group(const ParamSet& all, const std::string& group) {
 
 /// NaN where an assumption broke, so that no state changes after it: sqrt of a negative count.
 Var guarded(Var loss, const std::vector<Assumption>& assumptions) {
-  for (const Assumption& a : assumptions) loss = loss + 0.0 * sqrt(-sum_tasks(a.broken));
+  for (const Assumption& a : assumptions) loss = loss + 0.0 * sqrt(-sum_tasks(sign(a.broken)));
   return loss;
 }
 
@@ -67,8 +69,19 @@ RecordedProgram end_recording(Recording recording, const EpisodeInput& input,
 }
 
 std::unique_ptr<Optimizer> optimizer_of(const Config& config) {
+  if (config.outer.optimizer == "normalized_sgd")
+    return make_normalized_sgd({.momentum = config.outer.momentum});
   if (config.outer.optimizer == "sgd") return make_sgd({.momentum = config.outer.momentum});
   return make_adam();
+}
+
+/// The optimiser reads its step size from a state: a schedule leaves that of the next meta-step.
+Update next_step_size(const Config& config, Tape& tape, Var iteration) {
+  const DType dtype = precision_of(config);
+  const Schedule schedule = config.outer.schedule == "linear" ? Schedule::linear : Schedule::cosine;
+  return {tape.state(kLearningRateState, {}, dtype),
+          scheduled(schedule, fill(tape, {}, config.outer.lr, dtype), cast(iteration, dtype) + 1.0,
+                    config.train.iterations, config.outer.final_lr)};
 }
 
 template <class From, class To>
@@ -127,13 +140,16 @@ RecordedProgram record_training(const Config& config, const Model& model, const 
                                                   .iteration = cast(iteration, dtype)});
   const Scope scope(tape, "outer");
   const ParamSet learned = without_group(r.theta, parameter_group::kContext);
+  const ParamSet gradient =
+      without_group(method.combination->combine(step.task_gradient), parameter_group::kContext);
   std::vector<Update> updates = optimizer_of(config)->step(
-      learned,
-      without_group(method.combination->combine(step.task_gradient), parameter_group::kContext));
+      learned, clipped(gradient, {.element = config.outer.clip, .norm = config.outer.clip_norm}));
   updates.push_back({iteration, increment(iteration)});
+  if (config.outer.schedule != "constant")
+    updates.push_back(next_step_size(config, tape, iteration));
   std::vector<Var> fetch{guarded(mean_tasks(step.loss), step.assumptions), mean_tasks(step.score)};
   for (const Diagnostic& d : step.diagnostics) fetch.push_back(mean_tasks(d.value));
-  for (const Assumption& a : step.assumptions) fetch.push_back(sum_tasks(a.broken));
+  for (const Assumption& a : step.assumptions) fetch.push_back(sum_tasks(sign(a.broken)));
   RecordedProgram recorded =
       end_recording(std::move(r), input, {.fetch = fetch, .update = updates, .target = target});
   for (const Diagnostic& d : step.diagnostics) recorded.diagnostics.push_back(d.name);
@@ -164,6 +180,29 @@ RecordedProgram record_evaluation(const Config& config, const Model& model,
   std::vector<Var> fetch = std::move(curve.loss);
   fetch.insert(fetch.end(), curve.score.begin(), curve.score.end());
   return end_recording(std::move(r), input, {.fetch = fetch, .update = {}, .target = target});
+}
+
+RecordedProgram record_prediction(const Config& config, const Model& model,
+                                  const EpisodeLayout& layout, const Target& target) {
+  Recording r = begin_recording(config, model);
+  Tape& tape = *r.tape;
+  r.episodes = declare_episodes(tape, layout, 1, precision_of(config));
+  const Method method = compose(config);
+  const Objective objective = objective_of(layout.kind);
+  const TaskBatch task{.model = model,
+                       .objective = objective,
+                       .theta = broadcast_tasks(r.theta, 1),
+                       .episode = r.episodes,
+                       .iteration = trained_iterations(tape, config),
+                       .protocol = protocol_of(config)};
+  const Learned learned = method.adaptation->learn(task, method.test_steps);
+  const Scope scope(tape, "query");
+  std::vector<Var> fetch{exp(log_softmax(learned.predict(learned.steps, r.episodes.query_x)))};
+  for (const Assumption& a : learned.assumptions) fetch.push_back(sum_tasks(sign(a.broken)));
+  RecordedProgram recorded =
+      end_recording(std::move(r), layout, {.fetch = fetch, .update = {}, .target = target});
+  for (const Assumption& a : learned.assumptions) recorded.assumptions.push_back(a.message);
+  return recorded;
 }
 
 RecordedProgram record_gradients(const Config& config, const Model& model,

@@ -49,6 +49,11 @@ RecordedProgram record_training(const Config&, const Model&, const EpisodeInput&
 RecordedProgram record_evaluation(const Config&, const Model&, const EpisodeInput&,
                                   std::int64_t tasks, const Target&);
 
+/// Labels for one task whose answers nobody knows. The layout says how many support examples there
+/// are and how many to label; query_y is not read. Fetches: probabilities 1 x [queries, outputs]
+/// after test_steps steps, then the number of tasks that broke each assumption.
+RecordedProgram record_prediction(const Config&, const Model&, const EpisodeLayout&, const Target&);
+
 /// One meta-step with all its results. Fetches: loss T x [], then per parameter the meta-gradient,
 /// then per parameter the task gradients T x [...].
 RecordedProgram record_gradients(const Config&, const Model&, const EpisodeLayout&, const Target&);

@@ -67,9 +67,11 @@ class Training {
         recorded_(step) {
     check_memory(memory_need(recorded_.program), config_);
     if (options.resume) restore();
-    Tensor lr({}, precision_of(config_));
-    lr.set_at(0, config_.outer.lr);
-    store_[kLearningRateState] = lr;
+    if (saved_iteration_ < 0 || config_.outer.schedule == "constant") {  // else as it was left
+      Tensor lr({}, precision_of(config_));
+      lr.set_at(0, config_.outer.lr);
+      store_[kLearningRateState] = lr;
+    }
     Tensor iteration({}, DType::i32);
     iteration.set_at(0, double(iteration_));
     store_[kIterationState] = iteration;
@@ -88,7 +90,8 @@ class Training {
         if (iteration_ % config_.train.log_every == 0) log_window();
       }
       note_warnings(progress);
-      progress.update(iteration_, describe(window_.mean_loss(), window_.mean_score()));
+      const Window& shown = window_.count ? window_ : last_window_;
+      progress.update(iteration_, describe(shown.mean_loss(), shown.mean_score()));
       pause(progress);
     }
     progress.finish();

@@ -27,6 +27,15 @@ struct SgdOptions {
 /// size outside the velocity (the PyTorch convention).
 std::unique_ptr<Optimizer> make_sgd(const SgdOptions& = {});
 
+struct NormalizedSgdOptions {
+  double momentum = 0;  ///< in [0, 1)
+  double epsilon = 1e-8;
+};
+/// m <- momentum m + (1 - momentum) g;  theta <- theta - lr m / (|m| + epsilon), |m| the Euclidean
+/// norm over all parameters: each step has length lr. Cutkosky & Mehta 2020, arXiv:2002.03305,
+/// algorithm 1; the outer rule (SNGDM) of Chayti & Jaggi 2024, arXiv:2409.03682.
+std::unique_ptr<Optimizer> make_normalized_sgd(const NormalizedSgdOptions& = {});
+
 struct AdamOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
 };

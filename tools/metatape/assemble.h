@@ -20,11 +20,12 @@ struct DataSet {
 /// Opens `path`, or draws the glyphs. Errors: usage, if images are needed and no file is named.
 DataSet open_data(const Config&, const std::string& path);
 
-/// Episodes of one part: training ones have task.queries per class, the others eval.queries.
+/// Episodes of one part: training ones have task.shots and
+/// task.queries per class, the others eval.shots and eval.queries.
 std::shared_ptr<const EpisodeSource> make_episodes(const Config&, const DataSet&,
                                                    const std::string& part, std::uint64_t seed);
 
-/// The network for images of that size (or for sinusoids).
+/// The network for images of that size (or for sinusoids), with what the method learns beside it.
 Model make_model(const Config&, const DataSet&);
 
 /// All of a training run.

@@ -11,8 +11,9 @@ namespace {
 
 std::string published_text(const nlohmann::json& p) {
   if (p.is_null()) return "none: own baseline";
-  return fmt::format("{} +- {} % ({})", p.value("accuracy", 0.0), p.value("ci95", 0.0),
-                     p.value("source", ""));
+  const std::string interval =
+      p.contains("ci95") ? fmt::format(" +- {}", p.value("ci95", 0.0)) : std::string();
+  return fmt::format("{}{} % ({})", p.value("accuracy", 0.0), interval, p.value("source", ""));
 }
 
 }  // namespace

@@ -1,0 +1,37 @@
+#include "engine/ops.h"
+#include "meta/adapt/closed_form.h"
+
+namespace metatape {
+namespace {
+
+class Prototypes : public Adaptation {
+ public:
+  explicit Prototypes(const ClosedFormOptions& o) : o_(o) {}
+
+  bool replaces_head() const override { return true; }
+
+  Learned learn(const TaskBatch& tasks, std::int64_t) const override {
+    const Scope scope(*tasks.iteration.tape, "prototypes");
+    const Var y = support_targets(tasks);
+    const int over_examples[] = {0};
+    const Var share = y / sum_axes(y, over_examples);  // each column sums to 1
+    const Var means = matmul(share, support_features(tasks), {.transpose_a = true});
+    const Var prototypes = o_.first_order ? stop_gradient(means) : means;
+    Learned learned;
+    learned.predict = [tasks, prototypes](std::int64_t, Var x) {
+      return -squared_distances(query_features(tasks, tasks.theta, x), prototypes);
+    };
+    return learned;
+  }
+
+ private:
+  ClosedFormOptions o_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Adaptation> make_prototypes(const ClosedFormOptions& options) {
+  return std::make_shared<Prototypes>(options);
+}
+
+}  // namespace metatape

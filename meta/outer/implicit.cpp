@@ -1,0 +1,88 @@
+#include "meta/outer/implicit.h"
+
+#include <limits>
+
+#include "engine/autodiff.h"
+#include "engine/ops.h"
+
+namespace metatape {
+namespace {
+
+/// a / b where mask is 1, 0 where it is 0, whatever a and b are there but NaN.
+Var ratio_where(Var mask, Var a, Var b) { return mask * a / (mask * b + (1.0 - mask)); }
+
+/// The state of conjugate gradients on A x = b in every task. A task whose residual has reached
+/// rounding stays where it is: its next step sizes would be 0 / 0.
+class ConjugateGradients {
+ public:
+  explicit ConjugateGradients(const ParamSet& b)
+      : x_(0.0 * b), residual_(b), direction_(b), square_(dot(b, b)), start_(square_) {
+    const double eps = start_.dtype() == DType::f64 ? std::numeric_limits<double>::epsilon()
+                                                    : double(std::numeric_limits<float>::epsilon());
+    rounding_ = eps * eps * start_;
+  }
+
+  const ParamSet& direction() const { return direction_; }
+  const ParamSet& solution() const { return x_; }
+
+  /// `image` is A direction().
+  void step(const ParamSet& image) {
+    const Var active = greater(square_, rounding_);
+    const Var curvature = dot(direction_, image);
+    const Var bent = active * (1.0 - greater(curvature, 0.0 * curvature));
+    indefinite_ = indefinite_ ? indefinite_ + bent : bent;
+    const Var alpha = ratio_where(active, square_, curvature);
+    x_ = x_ + alpha * direction_;
+    residual_ = residual_ - alpha * image;
+    const Var next = dot(residual_, residual_);
+    direction_ = residual_ + ratio_where(active, next, square_) * direction_;
+    square_ = next;
+  }
+
+  /// |b - A x| / |b|, and 0 for b = 0.
+  Var relative_residual() const {
+    const Var nonzero = greater(start_, 0.0 * start_);
+    return sqrt(ratio_where(nonzero, square_, start_));
+  }
+  /// Steps whose direction A does not bend upwards, of each task.
+  Var indefinite_steps() const { return indefinite_; }
+
+ private:
+  ParamSet x_, residual_, direction_;
+  Var square_, start_, rounding_, indefinite_;
+};
+
+class Implicit : public MetaGradient {
+ public:
+  explicit Implicit(const ImplicitOptions& o) : o_(o) {}
+
+  ParamSet of(const TaskBatch& tasks, Learned& learned, Var outer_loss) const override {
+    const ParamSet& solution = learned.trajectory.phi.back();
+    const SupportHessian hessian(tasks, stop_gradient(solution), o_.product);
+    ConjugateGradients cg(stop_gradient(grad(outer_loss, solution)));
+    for (std::int64_t k = 0; k < o_.cg_steps; ++k) {
+      const Scope scope(*outer_loss.tape, fmt::format("cg/{}", k));
+      const ParamSet& p = cg.direction();
+      cg.step((1 + o_.damping) * p + (1 / o_.lambda) * hessian.times(p));
+    }
+    learned.diagnostics.push_back({"cg_residual", cg.relative_residual()});
+    learned.assumptions.push_back(
+        {cg.indefinite_steps(),
+         fmt::format("the system (1 + damping) I + H / lambda of the implicit gradient is not "
+                     "positive definite at inner.lambda={}, inner.damping={}; use a larger "
+                     "inner.lambda, or more damping",
+                     o_.lambda, o_.damping)});
+    return cg.solution();
+  }
+
+ private:
+  ImplicitOptions o_;
+};
+
+}  // namespace
+
+std::shared_ptr<const MetaGradient> make_implicit(const ImplicitOptions& options) {
+  return std::make_shared<Implicit>(options);
+}
+
+}  // namespace metatape

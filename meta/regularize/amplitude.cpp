@@ -1,0 +1,31 @@
+#include "meta/regularize/amplitude.h"
+
+#include "engine/ops.h"
+#include "meta/regularize/trajectory.h"
+
+namespace metatape {
+namespace {
+
+class AmplitudeLoss : public Regularizer {
+ public:
+  explicit AmplitudeLoss(double coefficient) : coefficient_(coefficient) {}
+
+  Var penalty(const TaskBatch& tasks, const Learned& learned) const override {
+    if (learned.trajectory.gradient.empty())
+      fail(ErrorKind::usage, "regularize.amplitude",
+           "the method takes no gradient steps that could be long; use 0 or inner.steps=3");
+    const Scope scope(*tasks.episode.query_x.tape, "regularize");
+    return coefficient_ * path_length(learned.trajectory);
+  }
+
+ private:
+  double coefficient_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Regularizer> make_amplitude_loss(double coefficient) {
+  return std::make_shared<AmplitudeLoss>(coefficient);
+}
+
+}  // namespace metatape
