@@ -145,4 +145,15 @@ void RunFolder::write_result(const json& result) {
   write_file_atomically(path_ / "result.json", result.dump(2) + "\n");
 }
 
+void RunFolder::add_evaluation(const std::string& name, const json& evaluation) {
+  const fs::path file = path_ / "result.json";
+  json result = json::object();  // of a run that is still going: there is no file yet
+  if (fs::exists(file)) result = parse_strict_json(read_text(file), file.string());
+  if (!result.is_object() || !result.value("eval", json::object()).is_object())
+    fail(ErrorKind::io, file.string(),
+         "expected an object with \"train\" and \"eval\"; move it away and evaluate again");
+  result["eval"][name] = evaluation;
+  write_result(result);
+}
+
 }  // namespace metatape

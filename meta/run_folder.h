@@ -46,6 +46,9 @@ class RunFolder {
   void truncate_metrics(std::int64_t bytes);
 
   void write_result(const nlohmann::json&);
+  /// Puts the results of an evaluation into result.json under eval/<name>, beside what is there.
+  /// Errors: io, if result.json is damaged or cannot be written.
+  void add_evaluation(const std::string& name, const nlohmann::json&);
 
  private:
   RunFolder(std::filesystem::path path, Config config, Provenance provenance);

@@ -69,6 +69,19 @@ struct EvalArguments {
 };
 void eval_command(const EvalArguments&, const Output&);
 
+struct PredictArguments {
+  std::string run, data, support, query, out, device = "cpu";
+  std::vector<std::string> set;
+  int threads = 0;
+};
+void predict_command(const PredictArguments&, const Output&);
+
+struct ReportArguments {
+  std::vector<std::string> runs;
+  std::string out;
+};
+void report_command(const ReportArguments&, const Output&);
+
 struct PlanArguments {
   RunArguments run;
   bool listing = false;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
@@ -24,6 +25,24 @@ std::string text_of(const nlohmann::json& j) {
       j["split"].get<std::string>(), j["ways"].get<int>(), j["shots"].get<int>(),
       j["queries"].get<int>(), j["inner_steps"].get<int>(), j["protocol"].get<std::string>(),
       j["precision"].get<std::string>());
+}
+
+/// What makes the evaluation another one than that of the run's own data and protocol.
+std::string name_of(const std::string& split, const Config& config, const DataSet& data,
+                    const RunFolder& folder) {
+  std::string name = split;
+  if (data.images && data.images->digest() != folder.provenance().data_sha256)
+    name += " on " + std::filesystem::path(data.path).stem().string();
+  if (config.eval.protocol != folder.config().eval.protocol) name += ", " + config.eval.protocol;
+  return name;
+}
+
+/// A run that others may only read is evaluated all the same.
+void keep(RunFolder& folder, const std::string& name, const nlohmann::json& result,
+          const Output& output) try {
+  folder.add_evaluation(name, result);
+} catch (const Error& e) {
+  output.say(fmt::format("warning: not recorded in the run: {}", e.what()));
 }
 
 }  // namespace
@@ -55,6 +74,7 @@ void eval_command(const EvalArguments& a, const Output& output) {
   result["run"] = a.run;
   result["checkpoint"] = file->string();
   if (data.images) result["data_sha256"] = data.images->digest();
+  keep(folder, name_of(a.split, config, data, folder), result, output);
   output.result(result, text_of(result));
 }
 

@@ -79,9 +79,8 @@ void train_command(const TrainArguments& a, const Output& output) {
   const DataSet data = open_data(config, data_path);
   const Workload workload = assemble(config, data);
   // A run that cannot start leaves no folder that stands in the way of the next try.
-  const RecordedProgram step =
-      record_training(config, workload.model, episode_input(config, *workload.training, target),
-                      target);
+  const RecordedProgram step = record_training(
+      config, workload.model, episode_input(config, *workload.training, target), target);
   check_memory(memory_need(step.program), config);
   if (resuming) {
     check_same_data(*folder, data);
@@ -103,9 +102,16 @@ void train_command(const TrainArguments& a, const Output& output) {
         fmt::format("stopped by a signal at iteration {}; saved. Continue: metatape train "
                     "--out {} --resume",
                     r.iterations, a.out));
-  nlohmann::json result{
-      {"iterations", r.iterations},          {"seconds", r.seconds},       {"loss", r.loss},
-      {"checkpoint", r.checkpoint.string()}, {"state_hash", r.state_hash}, {"stopped", r.stopped}};
+  nlohmann::json result{{"iterations", r.iterations},
+                        {"seconds", r.seconds},
+                        {"loss", r.loss},
+                        {"checkpoint", r.checkpoint.string()},
+                        {"state_hash", r.state_hash},
+                        {"stopped", r.stopped},
+                        {"resumed", resuming},
+                        {"device", a.run.device},
+                        {"threads", target.threads},
+                        {"arena_bytes", memory_need(step.program).arena_bytes}};
   std::string text =
       fmt::format("{} iterations in {}, loss {:.4f}", r.iterations, clock_text(r.seconds), r.loss);
   if (workload.training->layout().kind == TaskKind::classification) {

@@ -25,6 +25,8 @@ struct Arguments {
   PackArguments pack;
   TrainArguments train;
   EvalArguments eval;
+  PredictArguments predict;
+  ReportArguments report;
   PlanArguments plan;
   StepArguments step;
   std::string info;
@@ -105,6 +107,32 @@ void add_eval(CLI::App& app, Arguments& a) {
   eval->callback([&a] { eval_command(a.eval, a.output); });
 }
 
+void add_predict(CLI::App& app, Arguments& a) {
+  CLI::App* predict = add_command(app, a, "predict", "adapt to a new task and label its images");
+  predict->add_option("--run", a.predict.run, "run folder")->required();
+  predict->add_option("--support", a.predict.support, "one folder of PNG or JPEG images per class")
+      ->required();
+  predict->add_option("--query", a.predict.query, "folder of images to label")->required();
+  predict->add_option("--out", a.predict.out, "file to write as well: .json, or CSV");
+  predict->add_option("--data", a.predict.data,
+                      "packed data set of the training, if it has moved: says what images must be");
+  predict->add_option("--set", a.predict.set, "setting to change, key=value; may be repeated")
+      ->allow_extra_args(false);
+  predict->add_option("--device", a.predict.device, "cpu or cuda")->capture_default_str();
+  predict->add_option("--threads", a.predict.threads, "0: one per core")
+      ->check(CLI::Range(0, 1024));
+  predict->callback([&a] { predict_command(a.predict, a.output); });
+}
+
+void add_report(CLI::App& app, Arguments& a) {
+  CLI::App* report =
+      add_command(app, a, "report", "curves and tables of runs: SVG, PNG and one HTML page");
+  report->add_option("runs", a.report.runs, "run folders; seeds of one experiment are averaged")
+      ->required();
+  report->add_option("--out", a.report.out, "folder to write into")->required();
+  report->callback([&a] { report_command(a.report, a.output); });
+}
+
 void add_inspection(CLI::App& app, Arguments& a) {
   CLI::App* plan = add_command(app, a, "plan", "instructions, FLOPs and memory; runs nothing");
   add_run_options(*plan, a.plan.run);
@@ -171,6 +199,8 @@ int run(int argc, char** argv) {
   add_pack(app, a);
   add_train(app, a);
   add_eval(app, a);
+  add_predict(app, a);
+  add_report(app, a);
   add_inspection(app, a);
   // The parser may stop before it comes to the flag.
   a.output.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
