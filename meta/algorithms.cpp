@@ -32,22 +32,25 @@ constexpr Algorithm kAlgorithms[] = {
     {"i-amfs", "inner.solver=rbf_ridge regularize.information=0.001",
      "logits s k(z_q, Z) A, A = (K + lambda I)^-1 (Y - 1/N), k = exp(-|z - z'|^2 / (2 sigma^2)); "
      "log sigma, log lambda, log s learned; plus gamma log det(I + K/lambda) / (2n)",
-     "arXiv:2411.00404, a reading: features, targets, loss and information term are not in the "
-     "text at hand; others by head.* and regularize.*"},
+     "arXiv:2411.00404",
+     "features, targets, loss and information term are not in the text at hand; others by head.* "
+     "and regularize.*"},
     {"imaml", "inner.solver=proximal outer.gradient=implicit",
      "(I + H/lambda) x = grad L_query(phi*) by conjugate gradients, phi* = argmin L_support(phi) + "
      "lambda/2 |phi - theta|^2, H = hess L_support(phi*)",
-     "Rajeswaran, Finn, Kakade, Levine 2019, arXiv:1909.04630, eq. 6; inner.damping adds to the "
-     "identity as the released code does"},
+     "Rajeswaran, Finn, Kakade, Levine 2019, arXiv:1909.04630, eq. 6",
+     "the system of the paper; inner.damping adds to its identity as the released code does"},
     {"fo-b-maml", "inner.solver=proximal outer.gradient=symmetric_difference",
      "lambda (phi_{-nu} - phi_nu) / (2 nu), phi_nu = argmin L_support + nu L_query + lambda/2 "
      "|phi - theta|^2; forward_difference: lambda (phi_0 - phi_nu) / nu",
-     "Chayti, Jaggi 2024, arXiv:2409.03682, a reading: of its body we have the abstract; it has "
-     "the rates stated there. Outer rules: outer.optimizer=normalized_sgd, outer.clip_norm"},
+     "Chayti, Jaggi 2024, arXiv:2409.03682",
+     "of its body we have the abstract; this has the rates stated there. Outer rules: "
+     "outer.optimizer=normalized_sgd, outer.clip_norm"},
     {"o-amfs", "outer.combine=similarity",
      "mean_i (1 + (1/m) sum_{j != i} cos(g_i, g_j)) g_i over the m tasks' meta-gradients g_i",
-     "arXiv:2411.00404, a reading: the printed equation adds a scalar to a vector. Weighted losses "
-     "and g_i + (1/m) sum_{j != i} cos(g_i, g_j) g_j have the same mean"},
+     "arXiv:2411.00404",
+     "the printed equation adds a scalar to a vector. Weighted losses and g_i + (1/m) "
+     "sum_{j != i} cos(g_i, g_j) g_j have the same mean"},
     {"metasgd", "inner.rates=per_element",
      "phi_1 = theta - A . grad L_support(theta) with A learned, one rate for each element",
      "Li, Zhou, Chen, Li 2017, arXiv:1707.09835, eq. 1"},
@@ -55,21 +58,27 @@ constexpr Algorithm kAlgorithms[] = {
      "inner.rates=per_layer_step inner.per_step_norm=true outer.query_loss=multi_step "
      "outer.schedule=cosine",
      "phi_{k+1} = phi_k - a_{k,l} grad L_support(phi_k), the outer loss sum_k w_k(t) "
-     "L_query(phi_k); reading: w changes with each meta-step, no ensemble",
-     "Antoniou, Edwards, Storkey 2019, arXiv:1810.09502, sec. 4"},
+     "L_query(phi_k)",
+     "Antoniou, Edwards, Storkey 2019, arXiv:1810.09502, sec. 4",
+     "w changes with each meta-step, in the released code once an epoch; one model, no ensemble; "
+     "inner.exact_from anneals the order, which the released settings leave off"},
     {"reptile",
      "outer.gradient=displacement outer.optimizer=sgd outer.lr=1 outer.schedule=linear "
      "inner.order=first inner.optimizer=adam",
-     "theta <- theta + e mean_i (phi_S - theta), e from 1 to 0; reading: batches (inner.batch) are "
-     "balanced over classes, the inner Adam starts anew in each task",
-     "Nichol, Achiam, Schulman 2018, arXiv:1803.02999, algorithm 2"},
+     "theta <- theta + e mean_i (phi_S - theta), e from 1 to 0",
+     "Nichol, Achiam, Schulman 2018, arXiv:1803.02999, algorithm 2",
+     "batches (inner.batch) are balanced over classes, the inner Adam starts anew in each task"},
     {"cavia", "inner.adapt=context model.context=100",
      "as maml, with phi_{k+1} = phi_k in all but context parameters, which start at 0",
      "Zintgraf et al. 2019, arXiv:1810.03642, eq. 3"},
     {"lil", "regularize.phase=0.1 regularize.amplitude=0.01 inner.steps=3",
      "outer loss + a KL(f(phi_S) || f(theta - d g_0)) + b sum_k |phi_{k+1} - phi_k|, d = sum_k "
-     "|phi_{k+1} - phi_k| / |g_0|; reading: d is a constant, both predictions are not",
-     "LIL (ICLR 2023 submission, openreview 5ZarS9RX5I-), eq. 7 to 9"},
+     "|phi_{k+1} - phi_k| / |g_0|",
+     "LIL (ICLR 2023 submission, openreview 5ZarS9RX5I-), eq. 7 to 9",
+     "d is a constant, both predictions are not; regularize.teacher_detach makes the first one"},
+    {"shot", "regularize.phase=0.1 regularize.shot=true inner.steps=3",
+     "outer loss + a KL(f(phi_S) || f(theta - S lr g_0)), f(phi_S) constant",
+     "released code of SHOT, the published successor of LIL"},
 };
 
 }  // namespace

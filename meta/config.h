@@ -1,9 +1,11 @@
 #pragma once
 
-// Everything a run depends on, as one value. The schema (config.cpp) is the only list of keys: the
-// command line, recipes, config.json, their checks and `--help` all follow from it.
+// Everything a run depends on, as one value. The schema (config_schema.cpp) is the only list of
+// keys: the command line, recipes, config.json, their checks and `--help` all follow from it.
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -54,7 +56,7 @@ struct Config {
     double gradient_norm = 0, information = 0;
     std::string mu_sign = "minus", information_kind = "gain";
     double phase = 0, amplitude = 0;
-    bool teacher_detach = false, shot = false, log = false;
+    bool teacher_detach = false, shot = false, log = true;
   } regularize;
   struct Outer {
     std::string optimizer = "adam";
@@ -80,6 +82,8 @@ struct Config {
     std::int64_t shots = 0, queries = 0;  // 0: as in training
   } eval;
   std::int64_t seed = 0;
+  std::map<std::string, double, std::less<>>
+      of_parts;  ///< settings that parts declare: meta/part.h
 };
 
 /// One key: what it is called, what it means, what it may be.

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-
 #include <span>
+
+#include "meta/episode_feed.h"
 #include "meta/memory.h"
 #include "meta/programs.h"
 

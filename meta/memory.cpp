@@ -10,7 +10,7 @@ namespace {
 
 /// Tasks whose values fit the limit, if those of one task are what grows.
 std::int64_t tasks_that_fit(const MemoryNeed& need, std::size_t limit, std::int64_t tasks) {
-  const std::size_t fixed = need.resident_bytes + need.update_bytes;
+  const std::size_t fixed = need.resident_bytes + need.beside_bytes + need.update_bytes;
   const double per_task = double(need.arena_bytes - need.update_bytes) / double(tasks);
   const double room = double(limit) - double(fixed);
   return std::max<std::int64_t>(1, std::int64_t(room / per_task));
@@ -35,7 +35,7 @@ MemoryNeed memory_need(const Program& program) {
 void check_memory(const MemoryNeed& need, const Config& config) {
   const std::size_t limit = config.train.max_memory ? std::size_t(config.train.max_memory) << 20
                                                     : free_memory(need.device);
-  const std::size_t wanted = need.arena_bytes + need.resident_bytes;
+  const std::size_t wanted = need.total_bytes();
   if (wanted <= limit) return;
   const char* what = config.train.max_memory       ? "train.max_memory"
                      : need.device == Device::cuda ? "what the GPU has free"

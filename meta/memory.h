@@ -11,6 +11,8 @@ namespace metatape {
 struct MemoryNeed {
   std::size_t arena_bytes = 0, resident_bytes = 0, live_bound_bytes = 0;
   std::size_t update_bytes = 0;  ///< of the arena: new states, whatever the number of tasks
+  std::size_t beside_bytes = 0;  ///< of a second program that runs in between
+  std::size_t total_bytes() const { return arena_bytes + resident_bytes + beside_bytes; }
   Device device = Device::cpu;
 };
 MemoryNeed memory_need(const Program&);

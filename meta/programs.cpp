@@ -7,39 +7,10 @@
 #include "meta/compose.h"
 #include "meta/outer/outer_rule.h"
 #include "meta/outer/schedule.h"
+#include "meta/recording.h"
 
 namespace metatape {
 namespace {
-
-/// Declares the four inputs of a batch of tasks.
-EpisodeVars declare_episodes(Tape& tape, const EpisodeLayout& layout, std::int64_t tasks,
-                             DType dtype) {
-  auto examples = [&](const char* name, const std::vector<std::int64_t>& extents) {
-    return tape.input(name, Shape(tasks, extents), dtype);
-  };
-  auto targets = [&](const char* name, const std::vector<std::int64_t>& extents) {
-    return layout.kind == TaskKind::classification
-               ? tape.input(name, Shape{extents[0]}.with_tasks(tasks), DType::i32)
-               : tape.input(name, Shape{extents[0], layout.ways}.with_tasks(tasks), dtype);
-  };
-  return {examples("support_x", layout.support_x), targets("support_y", layout.support_x),
-          examples("query_x", layout.query_x), targets("query_y", layout.query_x)};
-}
-
-constexpr const char* kFirstTask = "episodes/first_task";
-
-/// A tape with the parameters and, as soon as they are known, the tasks.
-struct Recording {
-  std::unique_ptr<Tape> tape;
-  ParamSet theta;
-  EpisodeVars episodes = {};
-};
-
-Recording begin_recording(const Config& config, const Model& model) {
-  auto tape = std::make_unique<Tape>();
-  const ParamSet theta = declare_parameters(*tape, model.parameters, precision_of(config));
-  return {std::move(tape), theta};
-}
 
 /// Context parameters start at their initial value in each task: the outer loop leaves them.
 ParamSet without_group(const ParamSet& all, const std::string& group) {
@@ -55,18 +26,7 @@ Var guarded(Var loss, const std::vector<Assumption>& assumptions) {
   return loss;
 }
 
-/// Evaluation comes after training: schedules stand at their end.
-Var trained_iterations(Tape& tape, const Config& config) {
-  return fill(tape, {}, double(config.train.iterations), precision_of(config));
-}
-
 Var zero(Tape& tape) { return fill(tape, {}, 0, DType::i32); }
-
-RecordedProgram end_recording(Recording recording, const EpisodeInput& input,
-                              const CompileOptions& options) {
-  Program program = compile(*recording.tape, options);
-  return {std::move(recording.tape), std::move(program), input.source != nullptr};
-}
 
 std::unique_ptr<Optimizer> optimizer_of(const Config& config) {
   if (config.outer.optimizer == "normalized_sgd")
@@ -84,31 +44,7 @@ Update next_step_size(const Config& config, Tape& tape, Var iteration) {
                     config.train.iterations, config.outer.final_lr)};
 }
 
-template <class From, class To>
-void convert(std::span<const From> values, std::span<std::byte> bytes) {
-  auto* to = reinterpret_cast<To*>(bytes.data());
-  std::copy(values.begin(), values.end(), to);
-}
-
-template <class T>
-void feed(Executor& executor, const char* name, const std::vector<T>& values) {
-  if (!executor.has_input(name)) return;
-  Tensor& input = executor.input(name);
-  if (std::int64_t(values.size()) != input.elements())
-    fail(ErrorKind::internal, name, "{} values for {}", values.size(), input.shape().str());
-  if (input.dtype() == DType::f64)
-    convert<T, double>(values, input.bytes());
-  else if (input.dtype() == DType::f32)
-    convert<T, float>(values, input.bytes());
-  else
-    convert<T, std::int32_t>(values, input.bytes());
-}
-
 }  // namespace
-
-DType precision_of(const Config& config) {
-  return config.train.precision == "fp64" ? DType::f64 : DType::f32;
-}
 
 EpisodeInput EpisodeInput::drawn_from(const EpisodeSource& source) {
   EpisodeInput input(source.layout());
@@ -221,40 +157,6 @@ RecordedProgram record_gradients(const Config& config, const Model& model,
   for (const Var& v : method.combination->combine(step.task_gradient).values()) fetch.push_back(v);
   for (const Var& v : step.task_gradient.values()) fetch.push_back(v);
   return end_recording(std::move(r), layout, {.fetch = fetch, .update = {}, .target = target});
-}
-
-void feed_episodes(Executor& executor, const EpisodeBatch& batch) {
-  feed(executor, "support_x", batch.support_x);
-  feed(executor, "query_x", batch.query_x);
-  if (batch.support_target.empty() && batch.query_target.empty()) {
-    feed(executor, "support_y", batch.support_y);
-    feed(executor, "query_y", batch.query_y);
-  } else {
-    feed(executor, "support_y", batch.support_target);
-    feed(executor, "query_y", batch.query_target);
-  }
-}
-
-EpisodeFeed::EpisodeFeed(const RecordedProgram& recorded, const EpisodeSource& source,
-                         Executor& executor)
-    : source_(source), executor_(executor), draws_(recorded.draws_episodes) {
-  if (!draws_) return;
-  for (const auto& [name, bytes] : source.resident()) {
-    if (!executor.has_input(name)) continue;
-    const std::span<std::byte> input = executor.input(name).bytes();
-    if (input.size() != bytes.size())
-      fail(ErrorKind::internal, name, "{} bytes for an input of {}", bytes.size(), input.size());
-    std::ranges::copy(bytes, input.begin());
-  }
-}
-
-void EpisodeFeed::feed(std::int64_t iteration, std::int64_t first_task, std::int64_t tasks) {
-  if (!draws_) {
-    source_.draw(std::uint32_t(iteration), std::uint32_t(first_task), std::uint32_t(tasks), batch_);
-    feed_episodes(executor_, batch_);
-  } else if (executor_.has_input(kFirstTask)) {
-    executor_.input(kFirstTask).set_at(0, double(first_task));
-  }
 }
 
 }  // namespace metatape

@@ -4,7 +4,6 @@
 
 #include <memory>
 
-#include "engine/exec/executor.h"
 #include "engine/program.h"
 #include "meta/config.h"
 #include "meta/data/episode_source.h"
@@ -57,27 +56,6 @@ RecordedProgram record_prediction(const Config&, const Model&, const EpisodeLayo
 /// One meta-step with all its results. Fetches: loss T x [], then per parameter the meta-gradient,
 /// then per parameter the task gradients T x [...].
 RecordedProgram record_gradients(const Config&, const Model&, const EpisodeLayout&, const Target&);
-
-/// Copies episodes into the inputs of a program, in its precision.
-void feed_episodes(Executor&, const EpisodeBatch&);
-
-/// Gives a program its tasks, whichever way it comes by them. Program, source and executor must
-/// outlive it.
-class EpisodeFeed {
- public:
-  /// Feeds what stays from the first run to the last.
-  EpisodeFeed(const RecordedProgram&, const EpisodeSource&, Executor&);
-
-  /// Before a run: tasks first_task .. first_task + tasks - 1 of the iteration. A program that
-  /// draws knows the iteration itself: from its state in training, always 0 in evaluation.
-  void feed(std::int64_t iteration, std::int64_t first_task, std::int64_t tasks);
-
- private:
-  const EpisodeSource& source_;
-  Executor& executor_;
-  bool draws_;
-  EpisodeBatch batch_;
-};
 
 DType precision_of(const Config&);
 

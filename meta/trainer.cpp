@@ -8,9 +8,10 @@
 
 #include "engine/io/strict_json.h"
 #include "engine/optim/optimizer.h"
+#include "meta/consistency.h"
+#include "meta/episode_feed.h"
 #include "meta/evaluation.h"
 #include "meta/memory.h"
-#include "meta/programs.h"
 #include "meta/progress.h"
 
 namespace metatape {
@@ -56,7 +57,7 @@ Window window_from(const json& stored, const std::string& prefix, const std::str
 
 class Training {
  public:
-  Training(const Workload& w, const RecordedProgram& step, StateStore store, RunFolder& folder,
+  Training(const Workload& w, const TrainingPrograms& programs, StateStore store, RunFolder& folder,
            const TrainOptions& options)
       : w_(w),
         config_(w.config),
@@ -64,8 +65,8 @@ class Training {
         options_(options),
         store_(std::move(store)),
         classification_(w.training->layout().kind == TaskKind::classification),
-        recorded_(step) {
-    check_memory(memory_need(recorded_.program), config_);
+        programs_(programs) {
+    check_memory(memory_need(programs_), config_);
     if (options.resume) restore();
     if (saved_iteration_ < 0 || config_.outer.schedule == "constant") {  // else as it was left
       Tensor lr({}, precision_of(config_));
@@ -79,14 +80,14 @@ class Training {
 
   TrainResult run() {
     const auto began = std::chrono::steady_clock::now();
-    executor_ = make_executor(recorded_.program, store_);
-    episodes_.emplace(recorded_, *w_.training, *executor_);
+    begin_stage();
     Progress progress(iteration_, config_.train.iterations);
     while (iteration_ < config_.train.iterations && !stop_asked()) {
+      if (iteration_ == stage_->until) begin_stage();
       for (const std::vector<double>& scalars : next_steps()) {
         if (!std::isfinite(scalars[0])) give_up(scalars);
         ++iteration_;
-        window_.add(scalars, recorded_.diagnostics.size());
+        window_.add(scalars, stage_->step.diagnostics.size());
         if (iteration_ % config_.train.log_every == 0) log_window();
       }
       note_warnings(progress);
@@ -99,18 +100,29 @@ class Training {
   }
 
  private:
+  /// The program of this iteration takes over the states.
+  void begin_stage() {
+    if (executor_) executor_->read_states();
+    episodes_.reset();
+    executor_.reset();  // one arena at a time
+    stage_ = &programs_.stage_at(iteration_);
+    executor_ = make_executor(stage_->step.program, store_);
+    episodes_.emplace(stage_->step, *w_.training, *executor_);
+  }
+
   bool stop_asked() const { return options_.stop && *options_.stop; }
 
   /// Steps up to the next pause of the loop. Without inputs from the host a device is kept busy;
   /// with them the failing episodes have to be at hand, so that the culprit can be named.
   std::int64_t steps_to_pause() const {
-    std::int64_t steps = recorded_.draws_episodes ? executor_->steps_ahead() : 1;
+    std::int64_t steps = stage_->step.draws_episodes ? executor_->steps_ahead() : 1;
     auto stop_at = [&](std::int64_t every) {
       if (every) steps = std::min(steps, every - iteration_ % every);
     };
     stop_at(config_.train.checkpoint_every);
     stop_at(config_.train.validate_every);
-    return std::min(steps, config_.train.iterations - iteration_);
+    if (programs_.consistency) stop_at(config_.train.log_every);
+    return std::min({steps, stage_->until - iteration_, config_.train.iterations - iteration_});
   }
 
   std::vector<std::vector<double>> next_steps() try {
@@ -142,9 +154,19 @@ class Training {
     json line{{"iteration", iteration_}, {"loss", window_.mean_loss()}};
     if (classification_) line["accuracy"] = 100 * window_.mean_score();
     for (std::size_t k = 0; k < window_.diagnostics.size(); ++k)
-      line[recorded_.diagnostics[k]] = window_.diagnostics[k] / double(window_.count);
+      line[stage_->step.diagnostics[k]] = window_.diagnostics[k] / double(window_.count);
+    if (programs_.consistency) log_consistency(line);
     folder_.append_metrics(line);
     last_window_ = std::exchange(window_, {});
+  }
+
+  /// On the tasks of the meta-step just taken.
+  void log_consistency(json& line) {
+    executor_->read_states();
+    const Consistency c = measure_consistency(*programs_.consistency, *w_.training, store_,
+                                              iteration_ - 1, config_.outer.tasks);
+    line["phase_consistency"] = c.phase;
+    line["amplitude_consistency"] = c.amplitude;
   }
 
   void pause(Progress& progress) {
@@ -215,11 +237,11 @@ class Training {
   /// The state is still that of the last good iteration: it is saved before the run ends.
   [[noreturn]] void give_up(const std::vector<double>& scalars) {
     save();
-    for (std::size_t k = 0; k < recorded_.assumptions.size(); ++k)
-      if (const double tasks = scalars[2 + recorded_.diagnostics.size() + k]; tasks > 0)
+    for (std::size_t k = 0; k < stage_->step.assumptions.size(); ++k)
+      if (const double tasks = scalars[2 + stage_->step.diagnostics.size() + k]; tasks > 0)
         fail(ErrorKind::numerical, "train",
              "iteration {}, {} of {} tasks: {}. The state before it is saved in {}", iteration_ + 1,
-             tasks, config_.outer.tasks, recorded_.assumptions[k], checkpoint_.string());
+             tasks, config_.outer.tasks, stage_->step.assumptions[k], checkpoint_.string());
     const double loss = scalars[0];
     const std::string first = executor_->find_nonfinite();
     fail(
@@ -250,7 +272,8 @@ class Training {
   std::optional<EpisodeFeed> episodes_;
   bool warned_ = false;  ///< of matrices that needed jitter: once a run
   bool classification_;
-  const RecordedProgram& recorded_;
+  const TrainingPrograms& programs_;
+  const TrainingPrograms::Stage* stage_ = nullptr;
   std::int64_t iteration_ = 0, saved_iteration_ = -1;
   Window window_, last_window_;
   std::filesystem::path checkpoint_;
@@ -258,9 +281,9 @@ class Training {
 
 }  // namespace
 
-TrainResult train(const Workload& workload, const RecordedProgram& step, StateStore initial,
+TrainResult train(const Workload& workload, const TrainingPrograms& programs, StateStore initial,
                   RunFolder& folder, const TrainOptions& options) {
-  return Training(workload, step, std::move(initial), folder, options).run();
+  return Training(workload, programs, std::move(initial), folder, options).run();
 }
 
 }  // namespace metatape

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "engine/tensor.h"
-#include "meta/programs.h"
 #include "meta/run_folder.h"
+#include "meta/training_programs.h"
 #include "meta/workload.h"
 
 namespace metatape {
@@ -28,11 +28,11 @@ struct TrainResult {
   std::string state_hash;
 };
 
-/// The meta-batch loop over `step` (record_training). `initial` holds the parameters; a resumed run
+/// The meta-batch loop over the programs. `initial` holds the parameters; a resumed run
 /// replaces it by its latest checkpoint and continues bit for bit. Errors: numerical, if a loss is
 /// not finite: names the first instruction that was not, and leaves a checkpoint of the state
 /// before it; memory; io.
-TrainResult train(const Workload&, const RecordedProgram& step, StateStore initial, RunFolder&,
+TrainResult train(const Workload&, const TrainingPrograms&, StateStore initial, RunFolder&,
                   const TrainOptions&);
 
 }  // namespace metatape

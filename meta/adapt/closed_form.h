@@ -5,6 +5,7 @@
 // no inner steps: the adaptation curve has one point, and memory does not depend on inner.steps.
 // The head parameters of the network are not used: with_method_parameters() leaves them out.
 
+#include "meta/config.h"
 #include "meta/method.h"
 
 namespace metatape {
@@ -68,5 +69,13 @@ Var with_ridge(Var gram, Var lambda);
 /// A learned number, T x []: the entry `name` of theta where it is learned, else `value`.
 Var learned_number(const TaskBatch&, const char* name, double value);
 Parameter learned_number(const char* name, double start);
+
+ClosedFormOptions closed_form_options(const Config&);
+
+// What the settings must allow. Errors: usage.
+void check_closed_form(const Config&);   ///< no inner steps, nothing adapted
+void check_classes(const Config&);       ///< classes to separate
+void check_scale(const Config&);         ///< head.scale > 0
+void check_ridge_weight(const Config&);  ///< head.lambda > 0
 
 }  // namespace metatape

@@ -9,7 +9,8 @@
 #include "meta/adapt/inner_adam.h"
 #include "meta/adapt/step_norms.h"
 #include "meta/adapt/support_batches.h"
-#include "meta/regularize/trajectory.h"
+#include "meta/part.h"
+#include "meta/refuse.h"
 
 namespace metatape {
 namespace {
@@ -26,18 +27,6 @@ bool is_adapted(const std::string& group, Adapted which) {
       return group == parameter_group::kContext;
   }
   return false;
-}
-
-/// g as a value; as a derivative only from meta-step `from` on. The difference is exactly zero.
-ParamSet differentiable_from(std::int64_t from, Var iteration, const ParamSet& g) {
-  const Var first = fill(*iteration.tape, {}, double(from), iteration.dtype());
-  const Var weight = greater_equal(iteration, first);
-  std::vector<Var> values;
-  for (const Var& v : g.values()) {
-    const Var constant = stop_gradient(v);
-    values.push_back(constant + weight * (v - constant));
-  }
-  return g.with_values(values);
 }
 
 class GradientSteps : public Adaptation {
@@ -66,13 +55,6 @@ class GradientSteps : public Adaptation {
       const bool plain = o_.optimizer == InnerOptimizer::sgd;
       t.phi.push_back(
           stepped(t.phi.back(), plain ? t.gradient.back() : adam.direction(t.gradient.back()), k));
-    }
-    if (o_.log_consistency && steps > 0) {
-      const Scope scope(tape, "consistency");
-      learned.diagnostics = {
-          {"phase_consistency", phase_consistency(t)},
-          {"amplitude_consistency",
-           amplitude_consistency(t, support_gradient(tasks, t.phi.back(), steps))}};
     }
     learned.predict = [tasks, phi = t.phi, own = o_.per_step_norm](std::int64_t k, Var x) {
       const ParamSet& reached = phi[std::size_t(k)];
@@ -104,8 +86,7 @@ class GradientSteps : public Adaptation {
     const Var prediction = tasks.model.forward(
         o_.per_step_norm ? with_step_norms(tasks.model, phi, k) : phi, support.x);
     const ParamSet g = grad(tasks.objective.loss(prediction, support.y), adapted);
-    if (!o_.exact) return stop_gradient(g);
-    return o_.exact_from > 0 ? differentiable_from(o_.exact_from, tasks.iteration, g) : g;
+    return o_.exact ? g : stop_gradient(g);
   }
 
   ParamSet stepped(const ParamSet& phi, const ParamSet& direction, std::int64_t k) const {
@@ -122,10 +103,69 @@ class GradientSteps : public Adaptation {
   StepSizes rates_;
 };
 
+Adapted adapted_of(const Config& c) {
+  if (c.inner.adapt == "head") return Adapted::head;
+  if (c.inner.adapt == "body") return Adapted::body;
+  if (c.inner.adapt == "context") return Adapted::context;
+  return Adapted::all;
+}
+
+Rates rates_of(const Config& c) {
+  if (c.inner.rates == "per_element") return Rates::per_element;
+  if (c.inner.rates == "per_layer_step") return Rates::per_layer_step;
+  return Rates::fixed;
+}
+
+GradientStepOptions options_of(const Config& c) {
+  return {.adapted = adapted_of(c),
+          .exact = c.inner.order == "exact",
+          .lr = c.inner.lr,
+          .recompute = c.inner.recompute,
+          .rates = rates_of(c),
+          .trained_steps = c.inner.steps,
+          .per_step_norm = c.inner.per_step_norm,
+          .optimizer = c.inner.optimizer == "adam" ? InnerOptimizer::adam : InnerOptimizer::sgd,
+          .ways = c.task.ways,
+          .batch = c.inner.batch};
+}
+
+void check_gradient_steps(const Config& c) {
+  const Config::Inner& inner = c.inner;
+  refuse_if(inner.adapt == "context" && c.model.context == 0, "inner.adapt",
+            "the model has no context parameters to adapt; give it some (model.context=100) or use "
+            "inner.adapt=all");
+  refuse_if(inner.exact_from > 0 && inner.order == "first", "inner.exact_from",
+            "the order becomes exact at meta-step {}, but inner.order=first says never; drop one",
+            inner.exact_from);
+  refuse_if(inner.optimizer == "adam" && inner.order == "exact", "inner.optimizer",
+            "the root in Adam has no derivative where a gradient is 0, as of inactive units; use "
+            "inner.order=first");
+  refuse_if(inner.recompute && inner.order == "first", "inner.recompute",
+            "a first-order method keeps nothing of the inner steps: there is nothing to recompute; "
+            "drop it or use inner.order=exact");
+  const bool learned = inner.rates != "fixed" || inner.per_step_norm;
+  refuse_if(learned && inner.steps == 0,
+            inner.per_step_norm ? "inner.per_step_norm" : "inner.rates",
+            "there are no inner steps to learn it for; use inner.steps=1 or more");
+  refuse_if(inner.per_step_norm && c.model.name == "mlp", "inner.per_step_norm",
+            "mlp has no batch norm; drop it");
+  refuse_if(inner.batch > c.task.shots, "inner.batch",
+            "{} examples per class in a step, but the support set has {}; use task.shots={}",
+            inner.batch, c.task.shots, inner.batch);
+}
+
 }  // namespace
 
 std::shared_ptr<const Adaptation> make_gradient_steps(const GradientStepOptions& options) {
   return std::make_shared<GradientSteps>(options);
 }
+
+const Part<Adaptation> gradient_part{
+    .name = "gradient",
+    .formula = "phi_{k+1} = phi_k - lr grad L_support(phi_k) over the parameters of inner.adapt",
+    .source = "Finn, Abbeel, Levine 2017, arXiv:1703.03400, eq. 1",
+    .make = [](const Config& c) { return make_gradient_steps(options_of(c)); },
+    .check = check_gradient_steps,
+};
 
 }  // namespace metatape

@@ -5,6 +5,7 @@
 
 #include "engine/exec/cpu_executor.h"
 #include "engine/ops.h"
+#include "meta/episode_feed.h"
 #include "meta/programs.h"
 
 namespace metatape {

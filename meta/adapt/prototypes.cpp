@@ -1,5 +1,6 @@
 #include "engine/ops.h"
 #include "meta/adapt/closed_form.h"
+#include "meta/part.h"
 
 namespace metatape {
 namespace {
@@ -33,5 +34,17 @@ class Prototypes : public Adaptation {
 std::shared_ptr<const Adaptation> make_prototypes(const ClosedFormOptions& options) {
   return std::make_shared<Prototypes>(options);
 }
+
+const Part<Adaptation> prototypes_part{
+    .name = "prototypes",
+    .formula = "logits -|z_q - c_m|^2, c_m the mean feature of class m in the support set",
+    .source = "Snell, Swersky, Zemel 2017, arXiv:1703.05175, eq. 1 and 2",
+    .make = [](const Config& c) { return make_prototypes(closed_form_options(c)); },
+    .check =
+        [](const Config& c) {
+          check_closed_form(c);
+          check_classes(c);
+        },
+};
 
 }  // namespace metatape

@@ -1,6 +1,9 @@
 #include "meta/adapt/proximal.h"
 
 #include "engine/ops.h"
+#include "meta/adapt/step_settings.h"
+#include "meta/part.h"
+#include "meta/refuse.h"
 
 namespace metatape {
 namespace {
@@ -32,6 +35,22 @@ class Proximal : public Adaptation {
   ProximalOptions o_;
 };
 
+void check_proximal(const Config& c) {
+  refuse_step_settings(c);
+  refuse_if(c.inner.lambda <= 0, "inner.lambda",
+            "without a pull to the start a solution forgets the meta-parameters; expected a number "
+            "> 0, found {}",
+            c.inner.lambda);
+  refuse_if(c.inner.adapt != "all" || c.model.context > 0, "inner.adapt",
+            "the proximal problem is over all parameters, and so is the linear system of its "
+            "derivative; use inner.adapt=all and model.context=0");
+  refuse_if(c.inner.order == "first", "inner.order",
+            "the steps of inner.solver=proximal are constants already; drop it");
+  refuse_if(c.inner.recompute, "inner.recompute",
+            "the steps of inner.solver=proximal keep nothing: there is nothing to recompute; drop "
+            "it");
+}
+
 }  // namespace
 
 Trajectory proximal_steps(const TaskBatch& tasks, std::int64_t steps, const ProximalOptions& o,
@@ -50,5 +69,25 @@ Trajectory proximal_steps(const TaskBatch& tasks, std::int64_t steps, const Prox
 std::shared_ptr<const Adaptation> make_proximal(const ProximalOptions& options) {
   return std::make_shared<Proximal>(options);
 }
+
+ProximalOptions proximal_options(const Config& c) {
+  return {.lambda = c.inner.lambda, .lr = c.inner.lr};
+}
+
+void check_solves_proximal_problem(const Config& c) {
+  refuse_if(c.inner.solver != "proximal", "outer.gradient",
+            "{} is for the solution of a proximal problem, found inner.solver={}; use "
+            "inner.solver=proximal",
+            c.outer.gradient, c.inner.solver);
+}
+
+const Part<Adaptation> proximal_part{
+    .name = "proximal",
+    .formula = "phi_{k+1} = phi_k - lr (grad L_support(phi_k) + lambda (phi_k - theta)), constant",
+    .source = "Rajeswaran, Finn, Kakade, Levine 2019, arXiv:1909.04630, eq. 3",
+    .reading = "the released code pulls towards theta once, after the last step",
+    .make = [](const Config& c) { return make_proximal(proximal_options(c)); },
+    .check = check_proximal,
+};
 
 }  // namespace metatape

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "meta/config.h"
 #include "meta/method.h"
 
 namespace metatape {
@@ -25,5 +26,10 @@ Trajectory proximal_steps(const TaskBatch&, std::int64_t steps, const ProximalOp
 /// proximal_steps() on the support loss. A meta-gradient that knows what phi* solves belongs to it:
 /// make_implicit(), make_finite_difference().
 std::shared_ptr<const Adaptation> make_proximal(const ProximalOptions&);
+
+ProximalOptions proximal_options(const Config&);
+
+/// Of meta-gradients that know what phi* solves. Errors: usage, for other solvers.
+void check_solves_proximal_problem(const Config&);
 
 }  // namespace metatape

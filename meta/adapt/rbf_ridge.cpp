@@ -2,6 +2,8 @@
 
 #include "engine/ops.h"
 #include "meta/adapt/closed_form.h"
+#include "meta/part.h"
+#include "meta/refuse.h"
 
 namespace metatape {
 namespace {
@@ -57,5 +59,26 @@ class RbfRidge : public Adaptation {
 std::shared_ptr<const Adaptation> make_rbf_ridge(const ClosedFormOptions& options) {
   return std::make_shared<RbfRidge>(options);
 }
+
+const Part<Adaptation> rbf_ridge_part{
+    .name = "rbf_ridge",
+    .formula =
+        "logits s k(z_q, Z) A, A = (K + lambda I)^-1 (Y - 1/N), "
+        "k = exp(-|z - z'|^2 / (2 sigma^2))",
+    .source = "I-AMFS, arXiv:2411.00404",
+    .reading =
+        "features, targets, query loss and what is learned are not in the text at hand; "
+        "others by head.*",
+    .make = [](const Config& c) { return make_rbf_ridge(closed_form_options(c)); },
+    .check =
+        [](const Config& c) {
+          check_closed_form(c);
+          check_ridge_weight(c);
+          check_scale(c);
+          refuse_if(c.head.sigma == 0 && !c.head.learn, "head.sigma",
+                    "a width that comes from the first batch is kept as a learned parameter; give "
+                    "a number > 0 or use head.learn=true");
+        },
+};
 
 }  // namespace metatape

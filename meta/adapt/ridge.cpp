@@ -2,6 +2,7 @@
 
 #include "engine/ops.h"
 #include "meta/adapt/closed_form.h"
+#include "meta/part.h"
 
 namespace metatape {
 namespace {
@@ -64,5 +65,21 @@ Var ridge_weights(Var z, Var y, Var lambda, RidgeForm form) {
 std::shared_ptr<const Adaptation> make_ridge(const ClosedFormOptions& options) {
   return std::make_shared<Ridge>(options);
 }
+
+const Part<Adaptation> ridge_part{
+    .name = "ridge",
+    .formula =
+        "logits a [z_q 1] W + b, W = (Z'Z/n + lambda I)^-1 Z'Y/n, or its dual form where "
+        "examples are fewer than columns",
+    .source = "Bertinetto, Henriques, Torr, Vedaldi 2019, arXiv:1805.08136, eq. 3 to 6",
+    .reading = "log lambda is learned as in the text, not fixed as in the code (head.learn=false)",
+    .make = [](const Config& c) { return make_ridge(closed_form_options(c)); },
+    .check =
+        [](const Config& c) {
+          check_closed_form(c);
+          check_ridge_weight(c);
+          check_scale(c);
+        },
+};
 
 }  // namespace metatape

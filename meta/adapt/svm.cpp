@@ -7,6 +7,8 @@
 
 #include "engine/ops.h"
 #include "meta/adapt/closed_form.h"
+#include "meta/part.h"
+#include "meta/refuse.h"
 
 namespace metatape {
 namespace {
@@ -103,5 +105,24 @@ SvmDual solve_svm_dual(Var gram, Var y, double margin, std::int64_t steps) {
 std::shared_ptr<const Adaptation> make_svm(const ClosedFormOptions& options) {
   return std::make_shared<SupportVectorMachine>(options);
 }
+
+const Part<Adaptation> svm_part{
+    .name = "svm",
+    .formula =
+        "logits s z_q Z'A, A = argmin tr(A'(ZZ' + I)A)/2 - <Y, A> with A <= C Y and row sums "
+        "0, differentiated through its optimality conditions",
+    .source = "Lee, Maji, Ravichandran, Soatto 2019, arXiv:1904.03758, eq. 5 and 6",
+    .make = [](const Config& c) { return make_svm(closed_form_options(c)); },
+    .check =
+        [](const Config& c) {
+          check_closed_form(c);
+          check_classes(c);
+          check_scale(c);
+          refuse_if(c.head.margin <= 0, "head.margin",
+                    "found {}: it bounds the dual variables, which all vanish then; expected a "
+                    "number > 0",
+                    c.head.margin);
+        },
+};
 
 }  // namespace metatape

@@ -1,4 +1,5 @@
 #include "meta/combine/combination.h"
+#include "meta/part.h"
 
 namespace metatape {
 namespace {
@@ -13,5 +14,12 @@ class Mean : public Combination {
 }  // namespace
 
 std::shared_ptr<const Combination> make_mean() { return std::make_shared<Mean>(); }
+
+const Part<Combination> mean_part{
+    .name = "mean",
+    .formula = "(1/m) sum_i g_i over the meta-gradients of m tasks",
+    .source = "Finn, Abbeel, Levine 2017, arXiv:1703.03400, algorithm 1",
+    .make = [](const Config&) { return make_mean(); },
+};
 
 }  // namespace metatape

@@ -2,6 +2,8 @@
 
 #include "engine/ops.h"
 #include "meta/combine/combination.h"
+#include "meta/part.h"
+#include "meta/refuse.h"
 
 namespace metatape {
 namespace {
@@ -23,5 +25,22 @@ class Similarity : public Combination {
 }  // namespace
 
 std::shared_ptr<const Combination> make_similarity() { return std::make_shared<Similarity>(); }
+
+const Part<Combination> similarity_part{
+    .name = "similarity",
+    .formula = "(1/m) sum_i (1 + (1/m) sum_{j != i} cos(g_i, g_j)) g_i, cosines constant",
+    .source = "O-AMFS, arXiv:2411.00404",
+    .reading =
+        "the equation at hand adds a scalar to a vector; weighted losses and g_i + (1/m) "
+        "sum_{j != i} cos(g_i, g_j) g_j, the other readings, have the same mean",
+    .make = [](const Config&) { return make_similarity(); },
+    .check =
+        [](const Config& c) {
+          refuse_if(c.outer.tasks < 2, "outer.combine",
+                    "similarity compares tasks, found outer.tasks={}; use outer.tasks=2 or more, "
+                    "or mean",
+                    c.outer.tasks);
+        },
+};
 
 }  // namespace metatape

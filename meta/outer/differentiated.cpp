@@ -1,5 +1,8 @@
 #include "engine/autodiff.h"
+#include "meta/outer/hessian_vector.h"
 #include "meta/outer/meta_gradient.h"
+#include "meta/part.h"
+#include "meta/refuse.h"
 
 namespace metatape {
 namespace {
@@ -11,10 +14,46 @@ class Differentiated : public MetaGradient {
   }
 };
 
+void check_differentiated(const Config& c) {
+  refuse_if(c.inner.solver == "proximal", "outer.gradient",
+            "the steps of inner.solver=proximal are constants: there is nothing to differentiate; "
+            "use outer.gradient=implicit, forward_difference or symmetric_difference");
+  if (c.inner.hvp == "exact") return;
+  const Config::Inner& inner = c.inner;
+  refuse_if(inner.solver != "gradient" || inner.adapt != "all" || inner.order != "exact" ||
+                inner.recompute || inner.exact_from > 0,
+            "inner.hvp",
+            "differenced products run the reverse recursion of plain gradient steps; use "
+            "inner.solver=gradient, inner.adapt=all, inner.order=exact, inner.exact_from=0 and "
+            "inner.recompute=false");
+  refuse_if(
+      inner.rates != "fixed" || inner.per_step_norm || inner.batch > 0 || inner.optimizer != "sgd",
+      "inner.hvp",
+      "the reverse recursion with differenced products knows steps of one fixed size on the "
+      "whole support set; drop inner.rates, inner.per_step_norm, inner.batch and "
+      "inner.optimizer, or use inner.hvp=exact");
+  refuse_if(c.outer.query_loss != "last" || !active_regularizers(c).empty(), "inner.hvp",
+            "the reverse recursion with differenced products starts at the last step, other losses "
+            "and regularizers read earlier ones; use inner.hvp=exact");
+}
+
 }  // namespace
 
 std::shared_ptr<const MetaGradient> make_differentiated() {
   return std::make_shared<Differentiated>();
 }
+
+const Part<MetaGradient> differentiated_part{
+    .name = "differentiated",
+    .formula =
+        "d outer loss / d theta through all inner steps, as far as inner.order keeps them; "
+        "with inner.hvp=difference by v_k = v_{k+1} - lr H_k v_{k+1}",
+    .source = "Finn, Abbeel, Levine 2017, arXiv:1703.03400, sec. 2.2",
+    .make = [](const Config& c) -> std::shared_ptr<const MetaGradient> {
+      if (c.inner.hvp == "exact") return make_differentiated();
+      return make_reverse_recursion(c.inner.lr, HessianProduct::difference);
+    },
+    .check = check_differentiated,
+};
 
 }  // namespace metatape

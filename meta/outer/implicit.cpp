@@ -4,6 +4,8 @@
 
 #include "engine/autodiff.h"
 #include "engine/ops.h"
+#include "meta/adapt/proximal.h"
+#include "meta/part.h"
 
 namespace metatape {
 namespace {
@@ -84,5 +86,23 @@ class Implicit : public MetaGradient {
 std::shared_ptr<const MetaGradient> make_implicit(const ImplicitOptions& options) {
   return std::make_shared<Implicit>(options);
 }
+
+const Part<MetaGradient> implicit_part{
+    .name = "implicit",
+    .formula =
+        "x with (1 + damping) x + H x / lambda = grad L_query(phi*), "
+        "H = hess L_support(phi*), by inner.cg_steps conjugate gradient steps",
+    .source = "Rajeswaran, Finn, Kakade, Levine 2019, arXiv:1909.04630, eq. 6",
+    .reading = "inner.damping is 0 in the paper; the released code has 1 and another lambda",
+    .make =
+        [](const Config& c) {
+          return make_implicit({.lambda = c.inner.lambda,
+                                .cg_steps = c.inner.cg_steps,
+                                .damping = c.inner.damping,
+                                .product = c.inner.hvp == "exact" ? HessianProduct::exact
+                                                                  : HessianProduct::difference});
+        },
+    .check = check_solves_proximal_problem,
+};
 
 }  // namespace metatape

@@ -1,6 +1,8 @@
 #include "meta/outer/multi_step_loss.h"
 
 #include "engine/ops.h"
+#include "meta/part.h"
+#include "meta/refuse.h"
 
 namespace metatape {
 namespace {
@@ -50,5 +52,24 @@ std::vector<Var> multi_step_weights(Var iteration, std::int64_t steps, std::int6
 std::shared_ptr<const QueryLoss> make_multi_step_loss(std::int64_t until) {
   return std::make_shared<MultiStepLoss>(until);
 }
+
+const Part<QueryLoss> multi_step_part{
+    .name = "multi_step",
+    .formula =
+        "sum_k w_k(t) L_query(phi_k), weights that move to the last step by meta-step "
+        "outer.multi_step_until",
+    .source = "Antoniou, Edwards, Storkey 2019, arXiv:1810.09502, sec. 4",
+    .reading = "the weights change with each meta-step, in the released code once an epoch",
+    .make = [](const Config& c) { return make_multi_step_loss(c.outer.multi_step_until); },
+    .check =
+        [](const Config& c) {
+          refuse_if(c.inner.solver != "gradient", "outer.query_loss",
+                    "{} takes no gradient steps whose losses could be weighed; use last",
+                    c.inner.solver);
+          refuse_if(c.inner.steps == 0, "outer.query_loss",
+                    "multi_step weighs the losses after each inner step; use last or "
+                    "inner.steps=5");
+        },
+};
 
 }  // namespace metatape

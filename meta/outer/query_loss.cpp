@@ -1,4 +1,5 @@
 #include "meta/outer/query_loss.h"
+#include "meta/part.h"
 
 namespace metatape {
 namespace {
@@ -14,5 +15,12 @@ class LastStep : public QueryLoss {
 }  // namespace
 
 std::shared_ptr<const QueryLoss> make_last_step_loss() { return std::make_shared<LastStep>(); }
+
+const Part<QueryLoss> last_part{
+    .name = "last",
+    .formula = "L_query(phi_S), after the last inner step",
+    .source = "Finn, Abbeel, Levine 2017, arXiv:1703.03400, eq. 1",
+    .make = [](const Config&) { return make_last_step_loss(); },
+};
 
 }  // namespace metatape

@@ -1,6 +1,8 @@
 #include "meta/regularize/amplitude.h"
 
 #include "engine/ops.h"
+#include "meta/part.h"
+#include "meta/regularize/check_steps.h"
 #include "meta/regularize/trajectory.h"
 
 namespace metatape {
@@ -27,5 +29,18 @@ class AmplitudeLoss : public Regularizer {
 std::shared_ptr<const Regularizer> make_amplitude_loss(double coefficient) {
   return std::make_shared<AmplitudeLoss>(coefficient);
 }
+
+const Part<Regularizer> amplitude_part{
+    .name = "amplitude",
+    .formula = "sum_k |phi_{k+1} - phi_k|",
+    .source = "LIL (ICLR 2023 submission, openreview 5ZarS9RX5I-), eq. 9",
+    .make = [](const Config& c) -> std::shared_ptr<const Regularizer> {
+      return c.regularize.amplitude > 0 ? make_amplitude_loss(c.regularize.amplitude) : nullptr;
+    },
+    .check =
+        [](const Config& c) {
+          if (c.regularize.amplitude > 0) check_has_steps(c, "regularize.amplitude");
+        },
+};
 
 }  // namespace metatape

@@ -2,6 +2,8 @@
 
 #include "engine/ops.h"
 #include "meta/adapt/closed_form.h"
+#include "meta/part.h"
+#include "meta/refuse.h"
 
 namespace metatape {
 namespace {
@@ -67,6 +69,27 @@ class InformationTerm : public Regularizer {
   Information kind_;
 };
 
+Information information_of(const Config& c) {
+  if (c.regularize.information_kind == "capacity") return Information::capacity;
+  if (c.regularize.information_kind == "mutual") return Information::mutual;
+  return Information::gain;
+}
+
+void check_kernel(const Config& c, const char* key) {
+  refuse_if(c.inner.solver != "rbf_ridge", key,
+            "the functional gradient and the information of a kernel are defined for kernel ridge "
+            "regression, found inner.solver={}; use inner.solver=rbf_ridge",
+            c.inner.solver);
+}
+
+void check_information(const Config& c) {
+  if (c.regularize.information == 0) return;
+  if (information_of(c) != Information::mutual) return check_kernel(c, "regularize.information");
+  refuse_if(c.task.kind == "sinusoid", "regularize.information",
+            "mutual information needs class probabilities, sinusoid tasks have none; "
+            "use regularize.information_kind=gain");
+}
+
 }  // namespace
 
 std::shared_ptr<const Regularizer> make_functional_gradient_term(double mu, double sign) {
@@ -76,5 +99,37 @@ std::shared_ptr<const Regularizer> make_functional_gradient_term(double mu, doub
 std::shared_ptr<const Regularizer> make_information_term(double gamma, Information kind) {
   return std::make_shared<InformationTerm>(gamma, kind);
 }
+
+const Part<Regularizer> gradient_norm_part{
+    .name = "gradient_norm",
+    .formula = "-+ (lambda/n)^2 tr(A'KA), the squared norm of the functional gradient",
+    .source = "AMFS, arXiv:2411.00404",
+    .reading =
+        "its sign is a setting (regularize.mu_sign): the source subtracts what it calls a "
+        "penalty",
+    .make = [](const Config& c) -> std::shared_ptr<const Regularizer> {
+      const double mu = c.regularize.gradient_norm;
+      if (mu == 0) return nullptr;
+      return make_functional_gradient_term(mu, c.regularize.mu_sign == "minus" ? -1.0 : 1.0);
+    },
+    .check =
+        [](const Config& c) {
+          if (c.regularize.gradient_norm > 0) check_kernel(c, "regularize.gradient_norm");
+        },
+};
+
+const Part<Regularizer> information_part{
+    .name = "information",
+    .formula =
+        "log det(I + K/lambda) / (2n); or tr(A'KA); or the mutual information of queries "
+        "and classes",
+    .source = "AMFS, arXiv:2411.00404",
+    .reading = "the source names the term without a formula; regularize.information_kind chooses",
+    .make = [](const Config& c) -> std::shared_ptr<const Regularizer> {
+      const double gamma = c.regularize.information;
+      return gamma > 0 ? make_information_term(gamma, information_of(c)) : nullptr;
+    },
+    .check = check_information,
+};
 
 }  // namespace metatape

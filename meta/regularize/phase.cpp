@@ -1,6 +1,9 @@
 #include "meta/regularize/phase.h"
 
 #include "engine/ops.h"
+#include "meta/part.h"
+#include "meta/refuse.h"
+#include "meta/regularize/check_steps.h"
 #include "meta/regularize/trajectory.h"
 
 namespace metatape {
@@ -33,10 +36,42 @@ class PhaseLoss : public Regularizer {
   PhaseLossOptions o_;
 };
 
+void check_phase(const Config& c) {
+  refuse_if(c.regularize.shot && c.regularize.phase == 0, "regularize.shot",
+            "it is a variant of the phase loss; give that a coefficient (regularize.phase=0.1)");
+  if (c.regularize.phase == 0) return;
+  check_has_steps(c, "regularize.phase");
+  refuse_if(c.regularize.shot && (c.inner.rates != "fixed" || c.inner.optimizer != "sgd"),
+            "regularize.shot",
+            "its straight step is inner.steps * inner.lr long, which learned rates and Adam know "
+            "nothing of; use regularize.shot=false");
+  refuse_if(c.inner.per_step_norm, "regularize.phase",
+            "the straight step would have no batch norm of its own among those of the steps; use "
+            "inner.per_step_norm=false");
+}
+
 }  // namespace
 
 std::shared_ptr<const Regularizer> make_phase_loss(const PhaseLossOptions& options) {
   return std::make_shared<PhaseLoss>(options);
 }
+
+const Part<Regularizer> phase_part{
+    .name = "phase",
+    .formula = "KL(f(phi_S) || f(theta - d g_0)), d = sum_k |phi_{k+1} - phi_k| / |g_0|",
+    .source = "LIL (ICLR 2023 submission, openreview 5ZarS9RX5I-), eq. 7 and 8",
+    .reading =
+        "d is a constant, both predictions are not; regularize.teacher_detach and "
+        "regularize.shot are the alternatives",
+    .make = [](const Config& c) -> std::shared_ptr<const Regularizer> {
+      const Config::Regularize& r = c.regularize;
+      if (r.phase == 0) return nullptr;
+      PhaseLossOptions options{.coefficient = r.phase,
+                               .teacher_detach = r.teacher_detach || r.shot};
+      if (r.shot) options.fixed_lr = c.inner.lr;
+      return make_phase_loss(options);
+    },
+    .check = check_phase,
+};
 
 }  // namespace metatape

@@ -1,4 +1,5 @@
 #include "meta/outer/outer_rule.h"
+#include "meta/episode_feed.h"
 
 #include <gtest/gtest.h>
 

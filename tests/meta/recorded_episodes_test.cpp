@@ -7,6 +7,7 @@
 
 #include "engine/exec/cpu_executor.h"
 #include "engine/ops.h"
+#include "meta/episode_feed.h"
 #include "meta/trainer.h"
 #include "tests/meta/small_workload.h"
 #include "tests/support/expect_error.h"
@@ -165,8 +166,8 @@ class RecordedTraining : public testing::Test {
                   bool resume = false) {
     RunFolder folder =
         resume ? RunFolder::open(folder_ / name) : RunFolder::create(folder_ / name, w.config, {});
-    return train(w, record_training(w.config, w.model, input, {}), initial_state(w), folder,
-                 {.resume = resume});
+    return train(w, {record_training(w.config, w.model, input, {}), w.config.train.iterations},
+                 initial_state(w), folder, {.resume = resume});
   }
   std::string metrics(const std::string& name) const {
     return read_text(folder_ / name / "metrics.jsonl");

@@ -71,19 +71,6 @@ TEST(ContextSteps, HaveTheirMetaGradient) {
   p.expect_gradient_of(p.record(gradient_method({.adapted = Adapted::context, .lr = 1}, 2)));
 }
 
-// ---- the order, from a meta-step on ------------------------------------------------------------
-
-TEST(ExactOrder, BeginsAtItsMetaStep) {
-  for (const auto& [iteration, gradient] : {std::pair(9.0, 5.232), {10.0, 2.678784}}) {
-    ScalarProblem p;
-    p.iteration = iteration;
-    GradientStepOptions o = scalar_steps();
-    o.exact_from = 10;
-    const MetaStep step = p.record(gradient_method(o, 3));
-    EXPECT_NEAR(p.s.run(step.task_gradient["phi"]).at(0), gradient, tolerance::kGolden);
-  }
-}
-
 // ---- batches of the support set ----------------------------------------------------------------
 
 TEST(SupportBatch, GoesRoundTheShotsOfEachClass) {

@@ -48,16 +48,16 @@ class Trainer : public testing::Test {
     return read_text(path(run) / "metrics.jsonl");
   }
 
-  static RecordedProgram step_of(const Workload& w, const Target& target) {
-    return record_training(w.config, w.model, w.training->layout(), target);
+  static TrainingPrograms programs_of(const Workload& w, const Target& target) {
+    return record_training_programs(w.config, w.model, w.training->layout(), target);
   }
   TrainResult start(const Workload& w, const std::string& run, TrainOptions options = {}) {
     RunFolder folder = RunFolder::create(path(run), w.config, {});
-    return train(w, step_of(w, options.target), initial_state(w), folder, options);
+    return train(w, programs_of(w, options.target), initial_state(w), folder, options);
   }
   TrainResult resume(const Workload& w, const std::string& run, int threads = 1) {
     RunFolder folder = RunFolder::open(path(run));
-    return train(w, step_of(w, {.threads = threads}), initial_state(w), folder,
+    return train(w, programs_of(w, {.threads = threads}), initial_state(w), folder,
                  {.target = {.threads = threads}, .resume = true});
   }
   /// Trains until a stop that is asked for during the given iteration (counted from 1).
@@ -285,6 +285,38 @@ TEST_F(Trainer, WritesAccuracyInPercentForClassification) {
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(lines[1].at("accuracy"), 100 * r.score);
   EXPECT_TRUE(r.score > 0 && r.score <= 1) << r.score;
+}
+
+TEST_F(Trainer, OrderBecomesExactAtItsMetaStep) {
+  Workload w = sinusoid_workload(sinusoid_config());
+  w.config.inner.order = "first";
+  const TrainResult first = start(w, "first");
+  w.config.inner.order = "exact";
+  const TrainResult exact = start(w, "exact");
+  w.config.inner.exact_from = 4;  // where a checkpoint is
+  const TrainResult both = start(w, "both");
+  EXPECT_NE(both.state_hash, first.state_hash);
+  EXPECT_NE(both.state_hash, exact.state_hash);
+  auto early = [&](const std::string& run) {
+    return json::parse(metrics(run).substr(0, metrics(run).find('\n'))).at("loss").get<double>();
+  };
+  EXPECT_EQ(early("both"), early("first"));
+  EXPECT_NE(early("both"), early("exact"));
+
+  w.config.inner.exact_from = w.config.train.iterations;
+  EXPECT_EQ(start(w, "never").state_hash, first.state_hash);
+}
+
+TEST_F(Trainer, ResumesOnEitherSideOfTheChangeOfOrder) {
+  Workload w = sinusoid_workload(sinusoid_config());
+  w.config.inner.exact_from = 6;
+  const TrainResult whole = start(w, "whole");
+  for (const std::int64_t stop : {3, 6, 8}) {
+    const std::string run = "stopped" + std::to_string(stop);
+    start_and_stop(w, run, stop);
+    EXPECT_EQ(resume(w, run).state_hash, whole.state_hash) << stop;
+    EXPECT_EQ(metrics(run), metrics("whole")) << stop;
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "meta/regularize/trajectory.h"
 
+#include "meta/consistency.h"
 #include "meta/regularize/amplitude.h"
 #include "tests/meta/meta_gradient_check.h"
 #include "tests/meta/scalar_problem.h"
@@ -10,18 +11,23 @@ namespace {
 
 using Values = std::vector<double>;
 
-Values diagnostics(ScalarProblem& p, std::int64_t steps) {
-  const MetaStep step =
-      p.record(gradient_method({.lr = ScalarProblem::kLr, .log_consistency = true}, steps));
-  EXPECT_EQ(step.diagnostics.size(), 2u);
-  EXPECT_EQ(step.diagnostics.at(0).name, "phase_consistency");
-  EXPECT_EQ(step.diagnostics.at(1).name, "amplitude_consistency");
-  return {p.s.run(step.diagnostics[0].value).at(0), p.s.run(step.diagnostics[1].value).at(0)};
+/// Phase and amplitude.
+Values consistencies(ScalarProblem& p, std::int64_t steps) {
+  const Method method = gradient_method({.lr = ScalarProblem::kLr}, steps);
+  const auto found = task_consistency(method, p.batch(method));
+  EXPECT_TRUE(found);
+  return {p.s.run(found->phase).at(0), p.s.run(found->amplitude).at(0)};
+}
+
+TEST(Consistency, NeedsSteps) {
+  ScalarProblem p;
+  const Method method = gradient_method({.lr = ScalarProblem::kLr}, 0);
+  EXPECT_FALSE(task_consistency(method, p.batch(method)));
 }
 
 TEST(Trajectory, OfTheQuadraticHasTheGoldenConsistencies) {
   ScalarProblem p;
-  const Values found = diagnostics(p, 3);
+  const Values found = consistencies(p, 3);
   EXPECT_NEAR(found[0], 1, tolerance::kGolden);
   EXPECT_NEAR(found[1], 1.952 / 3, tolerance::kGolden);  // printed as 0.6506667
 }
@@ -32,7 +38,7 @@ TEST(Trajectory, OfALinearLossIsConsistent) {
   p.objective.loss = [](Var prediction, Var target) {
     return sum(prediction * slice(target, 1, 0, 1));
   };
-  const Values found = diagnostics(p, 4);
+  const Values found = consistencies(p, 4);
   EXPECT_NEAR(found[0], 1, tolerance::kExactForms);
   EXPECT_NEAR(found[1], 1, tolerance::kExactForms);
 }

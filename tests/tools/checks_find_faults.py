@@ -34,6 +34,7 @@ FAULTS = [
     ("check_source", "engine/bad.cpp", "// na\u00efve\n"),
     ("check_source", "engine/bad.cpp", 'open("/tmp/x");\n'),
     ("check_source", "engine/bad.cpp", "int a;\n" * 401),
+    ("check_source", "README.md", "```cpp\n// meta/data/c.cpp\nint another;\n```\n"),
     ("check_source", "tests/bad_test.cpp", "EXPECT_NEAR(f(1, 2), 3, 1e-5);\n"),
     ("check_source", "kernels/a/bad.cu", "kernel<<<1, 32>>>(x);\n"),
     ("check_source", "kernels/a/bad.h", "kernel<<<1, 32>>>(x);\n"),

@@ -169,11 +169,19 @@ TEST(Lists, HoldWhatCanBeRun) {
     published += recipe.at("published").is_object();
   }
   EXPECT_GE(published, 8);
-  const nlohmann::json algorithms = place.result_of({"algorithms"}).at("algorithms");
+  const nlohmann::json listed = place.result_of({"algorithms"});
+  const nlohmann::json algorithms = listed.at("algorithms");
   for (const char* name : {"maml", "fomaml", "anil", "boil"})
     EXPECT_TRUE(std::ranges::any_of(algorithms, [&](const auto& a) {
       return a.at("name") == name && !a.at("equation").empty() && !a.at("source").empty();
     })) << name;
+  const nlohmann::json parts = listed.at("parts");
+  EXPECT_TRUE(std::ranges::any_of(parts, [&](const auto& part) {
+    return part.at("settings") == "inner.solver=rbf_ridge" && part.at("status") == "a reading";
+  }));
+  EXPECT_TRUE(std::ranges::any_of(parts, [&](const auto& part) {
+    return part.at("settings") == "outer.combine=mean" && part.at("status") == "as in the source";
+  }));
   const nlohmann::json settings = place.result_of({"settings"}).at("settings");
   EXPECT_TRUE(std::ranges::any_of(settings, [](const auto& s) {
     return s.at("key") == "inner.lr" && !s.at("meaning").empty() && !s.at("values").empty();

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "meta/algorithms.h"
+#include "meta/part.h"
 #include "meta/recipe.h"
 #include "tools/metatape/command.h"
 
@@ -14,6 +15,33 @@ std::string published_text(const nlohmann::json& p) {
   const std::string interval =
       p.contains("ci95") ? fmt::format(" +- {}", p.value("ci95", 0.0)) : std::string();
   return fmt::format("{}{} % ({})", p.value("accuracy", 0.0), interval, p.value("source", ""));
+}
+
+/// Entries of `metatape algorithms`, for people and for programs.
+struct Listing {
+  std::string text;
+  nlohmann::json json = nlohmann::json::array();
+
+  void add(const std::string& name, const std::string& settings, const std::string& equation,
+           const std::string& source, const std::string& reading) {
+    text += fmt::format("{}\n  {}\n  {}\n  {}\n", name, equation, settings, source);
+    if (!reading.empty()) text += fmt::format("  a reading: {}\n", reading);
+    json.push_back({{"name", name},
+                    {"settings", settings},
+                    {"equation", equation},
+                    {"source", source},
+                    {"status", reading.empty() ? "as in the source" : "a reading"},
+                    {"reading", reading}});
+  }
+};
+
+template <class Kind>
+void list_parts(Listing& listing) {
+  const bool by_coefficient = std::is_same_v<Kind, Regularizer>;
+  for (const Part<Kind>* part : parts<Kind>())
+    listing.add(part->name,
+                fmt::format(by_coefficient ? "{}.{} > 0" : "{}={}", setting_of<Kind>, part->name),
+                part->formula, part->source, part->reading);
 }
 
 }  // namespace
@@ -34,16 +62,18 @@ void recipes_command(const Output& output) {
 }
 
 void algorithms_command(const Output& output) {
-  nlohmann::json all = nlohmann::json::array();
-  std::string text;
-  for (const Algorithm& a : algorithms()) {
-    all.push_back({{"name", a.name},
-                   {"settings", a.settings},
-                   {"equation", a.equation},
-                   {"source", a.source}});
-    text += fmt::format("{}\n  {}\n  {}\n  {}\n", a.name, a.equation, a.settings, a.source);
-  }
-  output.result({{"algorithms", all}}, text);
+  Listing methods, parts;
+  for (const Algorithm& a : algorithms())
+    methods.add(a.name, a.settings, a.equation, a.source, a.reading);
+  list_parts<Adaptation>(parts);
+  list_parts<QueryLoss>(parts);
+  list_parts<Regularizer>(parts);
+  list_parts<MetaGradient>(parts);
+  list_parts<Combination>(parts);
+  output.result({{"algorithms", methods.json}, {"parts", parts.json}},
+                fmt::format("Methods under their published names\n\n{}\nParts that any method may "
+                            "be made of\n\n{}",
+                            methods.text, parts.text));
 }
 
 void settings_command(const Output& output) {

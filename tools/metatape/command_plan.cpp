@@ -3,9 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/dump.h"
-#include "meta/memory.h"
-#include "meta/programs.h"
 #include "meta/recipe.h"
+#include "meta/training_programs.h"
 #include "tools/metatape/assemble.h"
 #include "tools/metatape/command.h"
 
@@ -33,15 +32,15 @@ void plan_command(const PlanArguments& a, const Output& output) {
   const DataSet data = read_data ? open_data(config, o.data) : DataSet{};
   const Model model = make_model(config, data);
   const auto episodes = read_data ? make_episodes(config, data, "train", 0) : nullptr;
-  const RecordedProgram recorded = record_training(
+  const TrainingPrograms programs = record_training_programs(
       config, model,
       episodes ? episode_input(config, *episodes, target) : EpisodeInput(assumed_layout(config)),
       target);
+  const RecordedProgram& recorded = programs.stages.back().step;
   const Program& p = recorded.program;
-  MemoryNeed need = memory_need(p);
+  MemoryNeed need = memory_need(programs);
   // A program that draws its episodes has counted the data set as an input.
-  if (data.images && !recorded.draws_episodes)
-    need.resident_bytes += data.images->images().size();
+  if (data.images && !recorded.draws_episodes) need.resident_bytes += data.images->images().size();
   const Cost cost = p.cost();
   if (a.listing) output.say(dump(p));
   const double mib = 1024.0 * 1024.0;
@@ -53,17 +52,20 @@ void plan_command(const PlanArguments& a, const Output& output) {
        {"arena_bytes", need.arena_bytes},
        {"resident_bytes", need.resident_bytes},
        {"live_bound_bytes", need.live_bound_bytes},
+       {"logging_bytes", need.beside_bytes},
        {"parameters", model.parameter_count()},
        {"threads", target.threads},
        {"device", o.device}},
       fmt::format("one meta-step of {} ({} tasks, {} inner steps, {}):\n"
                   "  {} instructions of {} recorded\n"
                   "  {:.3f} GFLOP, {:.2f} GB read and written\n"
-                  "  arena {:.1f} MiB (no plan can be below {:.1f}), inputs, state{} {:.1f} MiB",
+                  "  arena {:.1f} MiB (no plan can be below {:.1f}), inputs, state{} {:.1f} MiB, "
+                  "logging {:.1f} MiB",
                   o.recipe, config.outer.tasks, config.inner.steps, config.train.precision,
                   p.instruction_count(), recorded.tape->size(), cost.flops / 1e9, cost.bytes / 1e9,
                   double(need.arena_bytes) / mib, double(need.live_bound_bytes) / mib,
-                  data.images ? " and data set" : "", double(need.resident_bytes) / mib));
+                  data.images ? " and data set" : "", double(need.resident_bytes) / mib,
+                  double(need.beside_bytes) / mib));
 }
 
 }  // namespace metatape

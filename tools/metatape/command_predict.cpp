@@ -10,6 +10,7 @@
 #include "engine/error.h"
 #include "engine/io/atomic_file.h"
 #include "meta/data/task_folders.h"
+#include "meta/episode_feed.h"
 #include "meta/memory.h"
 #include "meta/programs.h"
 #include "meta/run_folder.h"

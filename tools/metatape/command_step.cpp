@@ -5,6 +5,7 @@
 #include "engine/error.h"
 #include "engine/io/file_layout.h"
 #include "engine/io/safetensors.h"
+#include "meta/episode_feed.h"
 #include "meta/memory.h"
 #include "meta/programs.h"
 #include "meta/recipe.h"

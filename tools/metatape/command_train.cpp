@@ -4,8 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
-#include "meta/memory.h"
-#include "meta/programs.h"
 #include "meta/progress.h"
 #include "meta/recipe.h"
 #include "meta/trainer.h"
@@ -79,9 +77,9 @@ void train_command(const TrainArguments& a, const Output& output) {
   const DataSet data = open_data(config, data_path);
   const Workload workload = assemble(config, data);
   // A run that cannot start leaves no folder that stands in the way of the next try.
-  const RecordedProgram step = record_training(
+  const TrainingPrograms programs = record_training_programs(
       config, workload.model, episode_input(config, *workload.training, target), target);
-  check_memory(memory_need(step.program), config);
+  check_memory(memory_need(programs), config);
   if (resuming) {
     check_same_data(*folder, data);
     folder->set_config(config);
@@ -95,7 +93,7 @@ void train_command(const TrainArguments& a, const Output& output) {
   initialise(store, workload.model.parameters, precision_of(config), std::uint64_t(config.seed));
   std::signal(SIGTERM, ask_to_stop);
   std::signal(SIGINT, ask_to_stop);
-  const TrainResult r = train(workload, step, std::move(store), *folder,
+  const TrainResult r = train(workload, programs, std::move(store), *folder,
                               {.target = target, .resume = resuming, .stop = &stop_asked});
   if (r.stopped)
     output.say(
@@ -111,7 +109,7 @@ void train_command(const TrainArguments& a, const Output& output) {
                         {"resumed", resuming},
                         {"device", a.run.device},
                         {"threads", target.threads},
-                        {"arena_bytes", memory_need(step.program).arena_bytes}};
+                        {"arena_bytes", memory_need(programs).arena_bytes}};
   std::string text =
       fmt::format("{} iterations in {}, loss {:.4f}", r.iterations, clock_text(r.seconds), r.loss);
   if (workload.training->layout().kind == TaskKind::classification) {

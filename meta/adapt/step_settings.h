@@ -1,0 +1,10 @@
+#pragma once
+
+#include "meta/config.h"
+
+namespace metatape {
+
+/// Refuses settings of gradient steps for a solver without them. Errors: usage.
+void refuse_step_settings(const Config&);
+
+}  // namespace metatape

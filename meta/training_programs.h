@@ -1,0 +1,39 @@
+#pragma once
+
+// All the programs of a training run.
+
+#include <optional>
+#include <vector>
+
+#include "meta/memory.h"
+#include "meta/programs.h"
+
+namespace metatape {
+
+struct TrainingPrograms {
+  TrainingPrograms() = default;
+  /// One program, and nothing beside it.
+  TrainingPrograms(RecordedProgram step, std::int64_t until) {
+    stages.push_back({std::move(step), until});
+  }
+
+  /// What runs from one meta-step to another. There is one, or two where inner.exact_from lets the
+  /// order of derivatives change: Antoniou et al. 2019, arXiv:1810.09502, sec. 4 (DA).
+  struct Stage {
+    RecordedProgram step;
+    std::int64_t until;  ///< meta-steps done when it ends
+  };
+  std::vector<Stage> stages;
+  /// Phase and amplitude consistency, for each line of metrics. Absent without inner steps.
+  std::optional<RecordedProgram> consistency = {};
+
+  const Stage& stage_at(std::int64_t iteration) const;
+};
+
+TrainingPrograms record_training_programs(const Config&, const Model&, const EpisodeInput&,
+                                          const Target&);
+
+/// Of the largest stage, with room for what runs beside it.
+MemoryNeed memory_need(const TrainingPrograms&);
+
+}  // namespace metatape
