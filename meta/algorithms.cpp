@@ -76,6 +76,11 @@ constexpr Algorithm kAlgorithms[] = {
      "|phi_{k+1} - phi_k| / |g_0|",
      "LIL (ICLR 2023 submission, openreview 5ZarS9RX5I-), eq. 7 to 9",
      "d is a constant, both predictions are not; regularize.teacher_detach makes the first one"},
+    {"fomaml-lil", "inner.order=first inner.steps=3 outer.unlabelled_until=15000",
+     "before meta-step outer.unlabelled_until KL(f(psi_S) || f(theta - d g_0)) without labels, psi "
+     "the moving average of theta; then as fomaml",
+     "LIL (ICLR 2023 submission, openreview 5ZarS9RX5I-), appendix E",
+     "as lil; the released code of SHOT has no average"},
     {"shot", "regularize.phase=0.1 regularize.shot=true inner.steps=3",
      "outer loss + a KL(f(phi_S) || f(theta - S lr g_0)), f(phi_S) constant",
      "released code of SHOT, the published successor of LIL"},

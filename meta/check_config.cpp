@@ -1,6 +1,7 @@
 #include "meta/config.h"
 #include "meta/part.h"
 #include "meta/refuse.h"
+#include "meta/training_programs.h"
 
 namespace metatape {
 namespace {
@@ -35,15 +36,20 @@ void check_part(const Part<Kind>& part, const Config& c) {
   if (part.check) part.check(c);
 }
 
-}  // namespace
-
-void check_config(const Config& c) {
-  check_task_and_model(c);
+void check_parts(const Config& c) {
   check_part(chosen_part<Adaptation>(c), c);
   check_part(chosen_part<QueryLoss>(c), c);
   for (const Part<Regularizer>* part : parts<Regularizer>()) check_part(*part, c);
   check_part(chosen_part<MetaGradient>(c), c);
   check_part(chosen_part<Combination>(c), c);
+}
+
+}  // namespace
+
+void check_config(const Config& c) {
+  check_task_and_model(c);
+  check_parts(c);
+  if (c.outer.unlabelled_until > 0) check_parts(settings_at(c, 0));
   check_optimizer(c);
 }
 

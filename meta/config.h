@@ -64,7 +64,7 @@ struct Config {
     std::int64_t tasks = 32;
     std::string combine = "mean";
     std::string gradient = "differentiated", query_loss = "last";
-    std::int64_t multi_step_until = 5000;
+    std::int64_t multi_step_until = 5000, unlabelled_until = 0;
     std::string schedule = "constant";
     double final_lr = 0;
     double difference = 0.01;

@@ -140,9 +140,15 @@ std::vector<Field> own_fields() {
              {"adam", "sgd", "normalized_sgd"}, MT_AT(outer.optimizer)),
       number("outer.lr", "outer step size", 0, MT_AT(outer.lr)),
       number("outer.momentum", "sgd, normalized_sgd: momentum", 0, MT_AT(outer.momentum)),
-      choice("outer.query_loss",
-             "last: after the last inner step; multi_step: a weighted sum over all steps",
-             part_names<QueryLoss>(), MT_AT(outer.query_loss)),
+      choice(
+          "outer.query_loss",
+          "last: after the last inner step; multi_step: a weighted sum over all steps; unlabelled: "
+          "agreement of one long step with all steps of an averaged model",
+          part_names<QueryLoss>(), MT_AT(outer.query_loss)),
+      integer("outer.unlabelled_until",
+              "pre-training: meta-step before which outer.query_loss is unlabelled and no "
+              "regularizer is active",
+              0, kOpen, MT_AT(outer.unlabelled_until)),
       integer("outer.multi_step_until",
               "multi_step: meta-step from which only the last step counts", 1, kOpen,
               MT_AT(outer.multi_step_until)),

@@ -46,6 +46,7 @@ struct TaskBatch {
   EpisodeVars episode;
   Var iteration;  ///< meta-steps done, as a floating-point scalar
   BatchNormProtocol protocol = BatchNormProtocol::transductive;
+  ParamSet average = {};  ///< moving average of theta, for the query loss that asks for it
 };
 
 /// Predictions, or features, for query examples under phi, by the protocol of the batch.
@@ -106,6 +107,9 @@ class QueryLoss {
   virtual ~QueryLoss() = default;
   /// T x [].
   virtual Var of(const TaskBatch&, const Learned&) const = 0;
+  /// Above 0: it reads TaskBatch::average, which each meta-step moves towards theta:
+  /// average <- momentum average + (1 - momentum) theta.
+  virtual double average_momentum() const { return 0; }
 };
 
 class Regularizer {

@@ -20,6 +20,15 @@ ParamSet without_group(const ParamSet& all, const std::string& group) {
   return rest;
 }
 
+/// The moving average of theta, a state for each parameter, if the method has one.
+ParamSet declare_average(const Method& method, const ParamSet& theta) {
+  if (method.query_loss->average_momentum() == 0) return {};
+  std::vector<Var> values;
+  for (const auto& [name, group, value] : theta.entries())
+    values.push_back(value.tape->state(kAverageState + name, value.shape(), value.dtype()));
+  return theta.with_values(values);
+}
+
 /// NaN where an assumption broke, so that no state changes after it: sqrt of a negative count.
 Var guarded(Var loss, const std::vector<Assumption>& assumptions) {
   for (const Assumption& a : assumptions) loss = loss + 0.0 * sqrt(-sum_tasks(sign(a.broken)));
@@ -69,17 +78,23 @@ RecordedProgram record_training(const Config& config, const Model& model, const 
                             : declare_episodes(tape, input.layout, tasks, dtype);
   const Method method = compose(config);
   const Objective objective = objective_of(input.layout.kind);
+  const ParamSet average = declare_average(method, r.theta);
   const MetaStep step = record_meta_step(method, {.model = model,
                                                   .objective = objective,
                                                   .theta = r.theta,
                                                   .episode = r.episodes,
-                                                  .iteration = cast(iteration, dtype)});
+                                                  .iteration = cast(iteration, dtype),
+                                                  .average = average});
   const Scope scope(tape, "outer");
   const ParamSet learned = without_group(r.theta, parameter_group::kContext);
   const ParamSet gradient =
       without_group(method.combination->combine(step.task_gradient), parameter_group::kContext);
   std::vector<Update> updates = optimizer_of(config)->step(
       learned, clipped(gradient, {.element = config.outer.clip, .norm = config.outer.clip_norm}));
+  for (const auto& [name, group, value] : average.entries()) {
+    const double momentum = method.query_loss->average_momentum();
+    updates.push_back({value, momentum * value + (1 - momentum) * r.theta[name]});
+  }
   updates.push_back({iteration, increment(iteration)});
   if (config.outer.schedule != "constant")
     updates.push_back(next_step_size(config, tape, iteration));
@@ -152,11 +167,19 @@ RecordedProgram record_gradients(const Config& config, const Model& model,
                                 .objective = objective,
                                 .theta = r.theta,
                                 .episode = r.episodes,
-                                .iteration = fill(*r.tape, {}, 0, precision_of(config))});
+                                .iteration = fill(*r.tape, {}, 0, precision_of(config)),
+                                .average = declare_average(method, r.theta)});
   std::vector<Var> fetch{step.loss};
   for (const Var& v : method.combination->combine(step.task_gradient).values()) fetch.push_back(v);
   for (const Var& v : step.task_gradient.values()) fetch.push_back(v);
   return end_recording(std::move(r), layout, {.fetch = fetch, .update = {}, .target = target});
+}
+
+void begin_average(const Program& program, StateStore& store) {
+  const std::string prefix = kAverageState;
+  for (const Slot& slot : program.graph.tape->slots())
+    if (slot.name.starts_with(prefix) && !store.contains(slot.name))
+      store[slot.name] = store.at("theta/" + slot.name.substr(prefix.size()));
 }
 
 }  // namespace metatape

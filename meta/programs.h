@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "engine/program.h"
+#include "engine/tensor.h"
 #include "meta/config.h"
 #include "meta/data/episode_source.h"
 #include "meta/method.h"
@@ -37,6 +38,13 @@ struct RecordedProgram {
 /// Name of the state i32 [] that counts the meta-steps of training, from 0: the iteration whose
 /// tasks come next.
 inline constexpr const char* kIterationState = "train/iteration";
+
+/// States of the moving average of theta are called this and the name of the parameter.
+inline constexpr const char* kAverageState = "average/";
+
+/// The states of a program's moving average that the store lacks, as copies of theta: where an
+/// average begins.
+void begin_average(const Program&, StateStore&);
 
 /// One meta-step of training. Fetches: mean loss, mean score, the means of
 /// the diagnostics, the number of tasks that broke each assumption (the loss is then NaN). Updates:

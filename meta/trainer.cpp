@@ -106,6 +106,7 @@ class Training {
     episodes_.reset();
     executor_.reset();  // one arena at a time
     stage_ = &programs_.stage_at(iteration_);
+    begin_average(stage_->step.program, store_);
     executor_ = make_executor(stage_->step.program, store_);
     episodes_.emplace(stage_->step, *w_.training, *executor_);
   }

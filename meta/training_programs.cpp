@@ -1,6 +1,6 @@
 #include "meta/training_programs.h"
 
-#include <algorithm>
+#include <set>
 
 #include "meta/consistency.h"
 
@@ -12,19 +12,33 @@ const TrainingPrograms::Stage& TrainingPrograms::stage_at(std::int64_t iteration
   return stages.back();
 }
 
+Config settings_at(const Config& config, std::int64_t iteration) {
+  Config now = config;
+  if (iteration < config.inner.exact_from) {
+    now.inner.order = "first";
+    now.inner.recompute = false;
+  }
+  if (iteration < config.outer.unlabelled_until) {
+    now.outer.query_loss = "unlabelled";
+    now.regularize = Config::Regularize{};
+    std::erase_if(now.of_parts,
+                  [](const auto& own) { return own.first.starts_with("regularize."); });
+  }
+  return now;
+}
+
 TrainingPrograms record_training_programs(const Config& config, const Model& model,
                                           const EpisodeInput& input, const Target& target) {
-  const std::int64_t last = config.train.iterations;
-  const std::int64_t exact_from = std::min(config.inner.exact_from, last);
   TrainingPrograms programs;
-  if (exact_from > 0) {
-    Config first_order = config;
-    first_order.inner.order = "first";
-    first_order.inner.recompute = false;
-    programs.stages.push_back({record_training(first_order, model, input, target), exact_from});
+  std::set<std::int64_t> ends{config.train.iterations};
+  for (const std::int64_t change : {config.inner.exact_from, config.outer.unlabelled_until})
+    if (0 < change && change < config.train.iterations) ends.insert(change);
+  std::int64_t begin = 0;
+  for (const std::int64_t end : ends) {
+    programs.stages.push_back(
+        {record_training(settings_at(config, begin), model, input, target), end});
+    begin = end;
   }
-  if (exact_from < last || last == 0)
-    programs.stages.push_back({record_training(config, model, input, target), last});
   if (config.regularize.log)
     programs.consistency = record_consistency(config, model, input.layout, target);
   return programs;

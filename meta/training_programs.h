@@ -17,8 +17,8 @@ struct TrainingPrograms {
     stages.push_back({std::move(step), until});
   }
 
-  /// What runs from one meta-step to another. There is one, or two where inner.exact_from lets the
-  /// order of derivatives change: Antoniou et al. 2019, arXiv:1810.09502, sec. 4 (DA).
+  /// What runs from one meta-step to another. inner.exact_from lets the order of derivatives change
+  /// (Antoniou et al. 2019, arXiv:1810.09502, sec. 4), outer.unlabelled_until the loss.
   struct Stage {
     RecordedProgram step;
     std::int64_t until;  ///< meta-steps done when it ends
@@ -29,6 +29,9 @@ struct TrainingPrograms {
 
   const Stage& stage_at(std::int64_t iteration) const;
 };
+
+/// The settings in force at a meta-step.
+Config settings_at(const Config&, std::int64_t iteration);
 
 TrainingPrograms record_training_programs(const Config&, const Model&, const EpisodeInput&,
                                           const Target&);

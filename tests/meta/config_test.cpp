@@ -189,6 +189,10 @@ TEST(Config, RefusesCombinationsThatMakeNoSenseWithTheReason) {
   });
   expect_error(usage, "use model.name=conv4", [&] { check({"model.name=mlp"}); });
   expect_error(usage, "use outer.optimizer=sgd", [&] { check({"outer.momentum=0.9"}); });
+  EXPECT_NO_THROW(check({"outer.unlabelled_until=5", "outer.query_loss=multi_step"}));
+  expect_error(usage, "displacement minimises no query loss", [&] {
+    check({"outer.unlabelled_until=5", "outer.gradient=displacement"});
+  });
 }
 
 }  // namespace

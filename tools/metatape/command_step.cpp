@@ -9,6 +9,7 @@
 #include "meta/memory.h"
 #include "meta/programs.h"
 #include "meta/recipe.h"
+#include "meta/training_programs.h"
 #include "models/initialisation.h"
 #include "tools/metatape/assemble.h"
 #include "tools/metatape/command.h"
@@ -62,7 +63,7 @@ class DumpFile {
 
 void step_command(const StepArguments& a, const Output& output) {
   const RunArguments& o = a.run;
-  Config config = o.resolve().config;
+  Config config = settings_at(o.resolve().config, 0);
   if (!a.dtype.empty()) config.train.precision = a.dtype == "f64" ? "fp64" : "fp32";
   const Target target = o.target(config);
   require_device(target.device);
@@ -72,6 +73,7 @@ void step_command(const StepArguments& a, const Output& output) {
   check_memory(memory_need(recorded.program), config);
   StateStore store;
   initialise(store, w.model.parameters, precision_of(config), std::uint64_t(config.seed));
+  begin_average(recorded.program, store);
   const auto executor = make_executor(recorded.program, store);
   EpisodeBatch batch;
   w.training->draw(0, 0, std::uint32_t(config.outer.tasks), batch);
