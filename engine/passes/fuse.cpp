@@ -7,6 +7,7 @@
 // left.
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "engine/passes/fuse_cost.h"
@@ -22,6 +23,7 @@ class Fusion {
   Fusion(Graph& graph, Device device)
       : graph_(graph), cost_(fusion_cost(device)), nodes_(graph.nodes.size()) {
     skip_stop_gradients();
+    lifetimes_.emplace(graph);
     for (int n = 0; n < size(); ++n)
       for (int input : graph.nodes[std::size_t(n)].inputs) {
         std::vector<int>& readers = state(input).readers;
@@ -36,7 +38,7 @@ class Fusion {
     for (const StateUpdate& u : graph.updates) state(u.value).may_vanish = false;
     for (int n = 0; n < size(); ++n)
       if (is_root(n)) refresh(n);
-    limit_ = peak();
+    limit_ = lifetimes_->peak();
   }
 
   void search() {
@@ -150,9 +152,10 @@ class Fusion {
     }
   }
 
-  /// Does `change`, and undoes it unless it lowers the cost of the roots together.
+  /// Does `change` of node `id`, and undoes it unless it lowers the cost of the roots together.
   template <class Do, class Undo>
-  bool attempt(const std::set<int>& roots, double released, const Do& change, const Undo& undo) {
+  bool attempt(int id, const std::set<int>& roots, double released, const Do& change,
+               const Undo& undo) {
     std::vector<Computation> before;
     double gain = released;
     for (int root : roots) {
@@ -165,10 +168,12 @@ class Fusion {
       if (!(fits = refresh(root))) break;
       gain -= state(root).computation.cost;
     }
-    if (fits && gain > 0 && peak() <= limit_) return true;
+    const bool cheaper = fits && gain > 0;
+    if (cheaper && peak_after(id, roots) <= limit_) return true;
     undo();
     auto saved = before.begin();
     for (int root : roots) state(root).computation = std::move(*saved++);
+    if (cheaper) peak_after(id, roots);
     return false;
   }
 
@@ -176,7 +181,7 @@ class Fusion {
     std::set<int> roots;
     roots_above(id, roots);
     return attempt(
-        roots, state(id).computation.cost, [&] { state(id).stored = false; },
+        id, roots, state(id).computation.cost, [&] { state(id).stored = false; },
         [&] { state(id).stored = true; });
   }
 
@@ -187,19 +192,20 @@ class Fusion {
       const std::pair<int, int> pair{root, leaf};
       if (!is_elementwise(node(leaf)) || recomputed_.contains(pair)) continue;
       moved |= attempt(
-          {root}, 0, [&] { recomputed_.insert(pair); }, [&] { recomputed_.erase(pair); });
+          root, {root}, 0, [&] { recomputed_.insert(pair); }, [&] { recomputed_.erase(pair); });
     }
     return moved;
   }
 
-  std::size_t peak() const {
-    std::vector<Reading> readings;
-    for (int n = 0; n < size(); ++n) {
-      const std::vector<int>& operands =
-          is_root(n) ? state(n).computation.cone->leaves : node(n).inputs;
-      readings.push_back({state(n).stored, operands});
-    }
-    return peak_bytes(graph_, readings);
+  /// Most bytes alive at once, now that these nodes have changed.
+  std::size_t peak_after(int id, const std::set<int>& roots) {
+    const auto update = [&](int n) {
+      lifetimes_->set(n, state(n).stored,
+                      is_root(n) ? state(n).computation.cone->leaves : node(n).inputs);
+    };
+    update(id);
+    for (int root : roots) update(root);
+    return lifetimes_->peak();
   }
 
   Graph& graph_;
@@ -207,6 +213,7 @@ class Fusion {
   std::vector<State> nodes_;
   std::set<std::pair<int, int>> recomputed_;  ///< root, stored value that it computes again
   std::vector<Change> changed_;
+  std::optional<Lifetimes> lifetimes_;
   std::size_t limit_ = 0;
 };
 

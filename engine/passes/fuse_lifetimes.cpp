@@ -1,12 +1,13 @@
 #include "engine/passes/fuse_lifetimes.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace metatape {
 namespace {
 
-std::size_t bytes_of(const Node& node) {
-  return std::size_t(node.type.shape.elements()) * dtype_bytes(node.type.dtype);
+std::ptrdiff_t bytes_of(const Node& node) {
+  return std::ptrdiff_t(node.type.shape.elements()) * std::ptrdiff_t(dtype_bytes(node.type.dtype));
 }
 
 /// The node whose storage holds each value: views look through; -1 for slots, which have their own.
@@ -23,38 +24,101 @@ std::vector<int> owners(const Graph& graph) {
 
 }  // namespace
 
-std::size_t peak_bytes(const Graph& graph, std::span<const Reading> readings) {
-  const std::size_t count = graph.nodes.size();
-  const std::vector<int> owner = owners(graph);
-  std::vector<int> last(count, -1);
-  auto read = [&](int value, int reader) {
-    if (const int o = owner[std::size_t(value)]; o >= 0) last[std::size_t(o)] = reader;
+Lifetimes::Lifetimes(const Graph& graph)
+    : graph_(graph),
+      owner_(owners(graph)),
+      readers_(graph.nodes.size()),
+      operands_(graph.nodes.size()),
+      stored_(graph.nodes.size(), true),
+      lifetime_(graph.nodes.size()),
+      instructions_(int(graph.nodes.size()) + 1) {  // after the last one, results are read
+  const std::size_t leaves = std::bit_ceil(std::size_t(instructions_));
+  added_.resize(2 * leaves);
+  most_.resize(2 * leaves);
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    operands_[n] = graph.nodes[n].inputs;
+    read(int(n));
+  }
+  const auto keep = [&](int value) {
+    if (const int o = owner(value); o >= 0) readers_[std::size_t(o)].insert(instructions_ - 1);
   };
-  for (std::size_t n = 0; n < count; ++n) {
-    if (!readings[n].stored) continue;
-    for (int operand : readings[n].operands) read(operand, int(n));
-    if (owner[n] == int(n)) last[n] = int(n);
-  }
-  for (int id : graph.fetches) read(id, int(count));
-  for (const StateUpdate& u : graph.updates) read(u.value, int(count));
+  for (int id : graph.fetches) keep(id);
+  for (const StateUpdate& u : graph.updates) keep(u.value);
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) place(int(n));
+}
 
-  std::vector<std::ptrdiff_t> change(count + 2, 0);
-  for (std::size_t n = 0; n < count; ++n) {
-    if (owner[n] != int(n) || !readings[n].stored) continue;
-    const Node& node = graph.nodes[n];
-    const bool in_place =
-        op_def(node.op).may_overwrite &&
-        std::any_of(readings[n].operands.begin(), readings[n].operands.end(), [&](int operand) {
-          const int o = owner[std::size_t(operand)];
-          return o >= 0 && last[std::size_t(o)] == int(n) &&
-                 graph.nodes[std::size_t(operand)].type == node.type;
-        });
-    change[n + in_place] += std::ptrdiff_t(bytes_of(node));
-    change[std::size_t(std::max(last[n], int(n) + in_place)) + 1] -= std::ptrdiff_t(bytes_of(node));
+void Lifetimes::set(int n, bool stored, std::span<const int> operands) {
+  std::set<int> touched{n};
+  forget(n, touched);
+  stored_[std::size_t(n)] = stored;
+  operands_[std::size_t(n)].assign(operands.begin(), operands.end());
+  if (!stored) operands_[std::size_t(n)].clear();
+  // Where another node becomes the last to read, it may overwrite what its predecessor might have.
+  for (int operand : operands_[std::size_t(n)])
+    if (const int o = owner(operand); o >= 0) {
+      touched.insert(o);
+      touched.insert(last_reader(o));
+    }
+  read(n);
+  for (int t : touched)
+    if (t < int(graph_.nodes.size())) place(t);
+}
+
+int Lifetimes::last_reader(int value) const {
+  const std::multiset<int>& readers = readers_[std::size_t(value)];
+  return readers.empty() ? value : std::max(value, *readers.rbegin());
+}
+
+bool Lifetimes::overwrites_an_operand(int n) const {
+  const Node& node = graph_.nodes[std::size_t(n)];
+  if (!op_def(node.op).may_overwrite) return false;
+  return std::ranges::any_of(operands_[std::size_t(n)], [&](int operand) {
+    const int o = owner(operand);
+    return o >= 0 && last_reader(o) == n && graph_.nodes[std::size_t(operand)].type == node.type;
+  });
+}
+
+void Lifetimes::read(int n) {
+  for (int operand : operands_[std::size_t(n)])
+    if (const int o = owner(operand); o >= 0) readers_[std::size_t(o)].insert(n);
+}
+
+void Lifetimes::forget(int n, std::set<int>& touched) {
+  for (int operand : operands_[std::size_t(n)])
+    if (const int o = owner(operand); o >= 0) {
+      std::multiset<int>& readers = readers_[std::size_t(o)];
+      readers.erase(readers.find(n));
+      touched.insert(o);
+      touched.insert(last_reader(o));
+    }
+}
+
+void Lifetimes::place(int n) {
+  Lifetime& l = lifetime_[std::size_t(n)];
+  const std::ptrdiff_t bytes = bytes_of(graph_.nodes[std::size_t(n)]);
+  if (l.first <= l.last) add(l.first, l.last, -bytes);
+  l = {};
+  if (!stored_[std::size_t(n)] || owner(n) != n) return;
+  l.first = n + (overwrites_an_operand(n) ? 1 : 0);
+  l.last = std::max(last_reader(n), l.first);
+  add(l.first, l.last, bytes);
+}
+
+void Lifetimes::add(int first, int last, std::ptrdiff_t bytes) {
+  add(1, 0, int(added_.size() / 2) - 1, first, last, bytes);
+}
+
+void Lifetimes::add(std::size_t t, int low, int high, int first, int last, std::ptrdiff_t bytes) {
+  if (last < low || high < first) return;
+  if (first <= low && high <= last) {
+    added_[t] += bytes;
+    most_[t] += bytes;
+    return;
   }
-  std::ptrdiff_t live = 0, peak = 0;
-  for (std::ptrdiff_t c : change) peak = std::max(peak, live += c);
-  return std::size_t(peak);
+  const int middle = (low + high) / 2;
+  add(2 * t, low, middle, first, last, bytes);
+  add(2 * t + 1, middle + 1, high, first, last, bytes);
+  most_[t] = added_[t] + std::max(most_[2 * t], most_[2 * t + 1]);
 }
 
 }  // namespace metatape
