@@ -58,7 +58,8 @@ std::size_t workspace_bytes(const Graph& graph, const Node& node, const Target& 
   if (target.device == Device::cuda)
     return binding.cuda(call, kernels::CudaContext{.precision = target.precision});
 #endif
-  return binding.cpu(call, kernels::CpuContext{.threads = target.threads});
+  return binding.cpu(call,
+                     kernels::CpuContext{.threads = target.threads, .winograd = target.winograd});
 }
 
 void assign_storages(const Graph& graph, const Target& target, const PlanOptions& options,

@@ -17,6 +17,7 @@ struct Target {
   Device device = Device::cpu;
   int threads = 1;  ///< CPU: sizes per-thread workspace; results do not depend on it
   kernels::Precision precision = kernels::Precision::fp32;  ///< CUDA: of matrix products
+  bool winograd = true;  ///< CPU: 3x3 convolutions in f32 by fewer products, where that is faster
 };
 
 /// Whether this build can run programs for a GPU, and whether the machine has one that it can use.

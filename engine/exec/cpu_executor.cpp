@@ -73,7 +73,8 @@ CpuExecutor::CpuExecutor(const Program& program, StateStore& store)
 CpuExecutor::~CpuExecutor() = default;
 
 void CpuExecutor::execute(const Step& s) const {
-  const kernels::CpuContext context{.threads = program_.target.threads};
+  const kernels::CpuContext context{.threads = program_.target.threads,
+                                    .winograd = program_.target.winograd};
   const KernelCall call = placement_.call(s);
   op_def(call.op).kernel.cpu({call, context});
 }

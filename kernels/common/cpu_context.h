@@ -6,6 +6,9 @@ namespace metatape::kernels {
 /// into pieces by shape alone, and every reduction adds its pieces in one fixed order.
 struct CpuContext {
   int threads = 1;  ///< OpenMP threads a kernel may start. BLAS stays single-threaded inside.
+  /// Whether f32 convolutions may use Winograd's algorithm, which rounds more than the direct one
+  /// (kernels/conv2d/NOTES.md). The same for asking for a workspace and for running in it.
+  bool winograd = true;
 };
 
 /// Below this many elements a parallel region costs more than it saves (about 5 us to start one).

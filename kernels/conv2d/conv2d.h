@@ -67,8 +67,9 @@ void conv2d_weight_grad(const Conv2dWeightGradArgs<T>&, const CpuContext&);
 template <class T>
 void conv2d_weight_grad(const Conv2dWeightGradArgs<T>&, const CudaContext&);
 
-/// Elements of workspace each map needs: on the CPU one patch matrix per thread, on both the
-/// partial sums of the weight gradient.
+/// Elements of workspace each map needs: on the CPU the filters as the method wants them and a
+/// block of work per thread (by what is chosen under the same context), on both the partial sums of
+/// the weight gradient.
 std::int64_t conv2d_workspace_elements(const Conv2dGeometry&, const CpuContext&);
 std::int64_t conv2d_workspace_elements(const Conv2dGeometry&, const CudaContext&);
 std::int64_t conv2d_input_grad_workspace_elements(const Conv2dGeometry&, const CpuContext&);

@@ -1,219 +1,147 @@
-// Convolution and its two adjoints as matrix products with the patch matrix (patches.h):
-//   y = patches w^T,   x_bar = scatter(y_bar w),   w_bar = y_bar^T patches.
-// The patch matrix is built a block at a time and stays in the cache. NOTES.md: what was measured.
+// The maps of conv2d.h on the CPU: by which method, and the call of it.
 
-#include <omp.h>
+#include "kernels/conv2d/conv2d_cpu.h"
 
 #include <algorithm>
 
-#include "kernels/common/blas.h"
 #include "kernels/common/divisor.h"
-#include "kernels/conv2d/conv2d.h"
-#include "kernels/conv2d/patches.h"
+#include "kernels/conv2d/extents.h"
 
 namespace metatape::kernels {
 namespace {
 
-/// Output pixels of one block of the patch matrix. 384 of them under 3x3 filters on 64 channels are
-/// 0.9 MB, what one core's L2 cache holds. A small problem is cut finer, to keep kPieces threads
-/// busy, but not below 128 pixels: the library packs the filters again for each block.
-constexpr std::int64_t kBlockPixels = 384, kMinBlockPixels = 128;
-constexpr std::int64_t kPieces = 32;
+using std::int64_t;
 
-/// The weight gradient sums over all pixels of a task. With fewer tasks than kPieces, each sum is
-/// cut into partial ones of at least kMinPartialPixels (adding them up then costs less than 10 %),
-/// which together have at most kMaxPartialElements (128 MiB of float).
-constexpr std::int64_t kMinPartialPixels = 128;
-constexpr std::int64_t kMaxPartialElements = 1 << 25;
-
-std::int64_t filter_elements(const Conv2dGeometry& g) { return g.filters * patch_size(g); }
-std::int64_t x_elements(const Conv2dGeometry& g) {
-  return g.images * g.height * g.width * g.channels;
-}
-std::int64_t y_elements(const Conv2dGeometry& g) {
-  return g.images * g.out_height() * g.out_width() * g.filters;
-}
-std::int64_t multiply_adds(const Conv2dGeometry& g) {
-  return g.tasks * y_elements(g) * patch_size(g);
-}
-std::int64_t task_lines(const Conv2dGeometry& g) { return g.images * g.out_height(); }
-
-std::int64_t block_lines(const Conv2dGeometry& g) {
-  const std::int64_t all_pixels = g.tasks * task_lines(g) * g.out_width();
-  const std::int64_t pixels = std::clamp(all_pixels / kPieces, kMinBlockPixels, kBlockPixels);
-  return std::max<std::int64_t>(1, pixels / g.out_width());
-}
-
-/// Elements of one thread's block of the patch matrix.
-std::int64_t block_elements(const Conv2dGeometry& g) {
-  if (patches_are_images(g)) return 0;
-  const std::int64_t lines = std::min(block_lines(g), g.tasks * task_lines(g));
-  return lines * g.out_width() * patch_size(g);
-}
-
-/// Dense images under shared filters are the images of one task.
-Conv2dGeometry join_tasks(Conv2dGeometry g, bool images_are_dense, std::int64_t w_task_stride) {
-  if (images_are_dense && w_task_stride == 0) {
-    g.images *= g.tasks;
-    g.tasks = 1;
-  }
-  return g;
-}
-
-/// Calls visit(task, piece) for all of them, on up to context.threads threads.
-template <class Visit>
-void for_each_piece(const Conv2dGeometry& g, std::int64_t pieces, const CpuContext& context,
-                    Visit visit) {
-  const bool in_parallel = g.tasks * pieces > 1 && multiply_adds(g) > kParallelMultiplyAdds;
-#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (in_parallel)
-  for (std::int64_t i = 0; i < g.tasks * pieces; ++i) visit(i / pieces, i % pieces);
-}
-
-/// Calls visit(block) for the blocks of the lines, in order.
-template <class Visit>
-void for_each_block(const Conv2dGeometry& g, Lines lines, Visit visit) {
-  const std::int64_t step = block_lines(g);
-  for (std::int64_t begin = lines.begin; begin < lines.end; begin += step) {
-    visit(Lines{begin, std::min(begin + step, lines.end)});
+template <class Args>
+void run(const Args& args, ConvMethod method, const CpuContext& context) {
+  switch (method) {
+    case ConvMethod::winograd:
+      return conv2d_winograd(args, context);
+    case ConvMethod::onednn:
+#if MT_HAVE_ONEDNN
+      return conv2d_onednn(args, context);
+#endif  // otherwise nobody asks for it: supports() says no
+    case ConvMethod::patches:
+      return conv2d_patches(args, context);
   }
 }
 
-/// The block of the patch matrix: gathered into this thread's workspace, or x itself.
-template <class T>
-const T* patch_block(const Conv2dGeometry& g, Lines lines, const T* x, T* workspace) {
-  if (patches_are_images(g)) return x + lines.begin * g.out_width() * patch_size(g);
-  T* patches = workspace + omp_get_thread_num() * block_elements(g);
-  gather_patches(g, lines, x, patches);
-  return patches;
+/// Pixels of one task's results.
+int64_t pixels(const Conv2dGeometry& g) { return g.images * g.out_height() * g.out_width(); }
+
+/// Whether Winograd's algorithm is faster than direct convolution, by the multiply-adds of both.
+/// The constants are what its other work takes, in the time of multiply-adds: for a tile with each
+/// channel, and for a filter (NOTES.md). Filters of more channels at 36 points leave the caches.
+bool winograd_wins(ConvMap map, const Conv2dGeometry& g) {
+  constexpr int64_t kMaxFilters = 320 * 320, kForChannel = 28 * 36;
+  const int64_t for_filter = (map == ConvMap::weight_grad ? 60 : 120) * 9;
+  const int64_t tiles = g.images * ceil_div(g.out_height(), 4) * ceil_div(g.out_width(), 4);
+  const int64_t filters = g.channels * g.filters, channels = g.channels + g.filters;
+  return filters <= kMaxFilters &&
+         tiles * (36 * filters + kForChannel * channels) + for_filter * filters <
+             pixels(g) * 9 * filters;
 }
 
-/// Partial sums of the weight gradient of one task.
-std::int64_t weight_grad_pieces(const Conv2dGeometry& g) {
-  const std::int64_t by_pixels = task_lines(g) * g.out_width() / kMinPartialPixels;
-  const std::int64_t by_memory = kMaxPartialElements / (g.tasks * filter_elements(g));
-  const std::int64_t pieces = std::min({kPieces / g.tasks, by_pixels, by_memory, task_lines(g)});
-  return std::max<std::int64_t>(1, pieces);
+/// Whether a task has work enough to repay what oneDNN's layout of the filters and its calls cost,
+/// and channels enough for its gradients.
+bool onednn_wins(ConvMap map, const Conv2dGeometry& g) {
+  if (map == ConvMap::forward) return pixels(g) >= 200;
+  return g.channels >= 8 && pixels(g) >= (map == ConvMap::weight_grad ? 500 : 200);
+}
+
+/// double has one method.
+int64_t workspace(ConvMap map, const Conv2dGeometry& g, const CpuContext& context) {
+  const int64_t in_float =
+      conv2d_workspace_elements(map, g, choose_method(map, g, context), context);
+  return std::max(in_float, conv2d_patches_workspace(map, g, context));
 }
 
 }  // namespace
 
-template <class T>
-void conv2d(const Conv2dArgs<T>& args, const CpuContext& context) {
-  const bool x_is_dense = args.x_task_stride == x_elements(args.geometry);
-  const Conv2dGeometry g = join_tasks(args.geometry, x_is_dense, args.w_task_stride);
-  const std::int64_t step = block_lines(g);
-  const std::int64_t blocks = ceil_div(task_lines(g), step);
-
-  for_each_piece(g, blocks, context, [&](std::int64_t task, std::int64_t block) {
-    const Lines lines{block * step, std::min((block + 1) * step, task_lines(g))};
-    const std::int64_t pixel = lines.begin * g.out_width();
-    gemm<T>({.transpose_b = true,
-             .m = (lines.end - lines.begin) * g.out_width(),
-             .n = g.filters,
-             .k = patch_size(g),
-             .a = patch_block(g, lines, args.x + task * args.x_task_stride, args.workspace),
-             .lda = patch_size(g),
-             .b = args.w + task * args.w_task_stride,
-             .ldb = patch_size(g),
-             .c = args.y + task * y_elements(g) + pixel * g.filters,
-             .ldc = g.filters});
-  });
+bool supports(ConvMethod method, [[maybe_unused]] ConvMap map, const Conv2dGeometry& g) {
+  switch (method) {
+    case ConvMethod::winograd:
+      return winograd_supports(g);
+    case ConvMethod::onednn:
+#if MT_HAVE_ONEDNN
+      return onednn_supports(map, g);
+#else
+      return false;
+#endif
+    case ConvMethod::patches:
+      break;
+  }
+  return true;
 }
 
-template <class T>
-void conv2d_input_grad(const Conv2dInputGradArgs<T>& args, const CpuContext& context) {
-  const bool y_is_dense = args.y_task_stride == y_elements(args.geometry);
-  const Conv2dGeometry g = join_tasks(args.geometry, y_is_dense, args.w_task_stride);
-  const std::int64_t P = g.out_height(), Q = g.out_width();
-  const std::int64_t image_elements = g.height * g.width * g.channels;
-  // Windows overlap within an image: one piece adds all the patches of its images, in order.
-  const std::int64_t piece_images = std::max<std::int64_t>(1, block_lines(g) / P);
-
-  for_each_piece(g, ceil_div(g.images, piece_images), context, [&](auto task, auto piece) {
-    const std::int64_t first = piece * piece_images;
-    const std::int64_t last = std::min(first + piece_images, g.images);
-    T* x_bar = args.x_bar + task * x_elements(g);
-    if (!patches_are_images(g)) {
-      std::fill(x_bar + first * image_elements, x_bar + last * image_elements, T(0));
-    }
-    for_each_block(g, {first * P, last * P}, [&](Lines lines) {
-      const std::int64_t pixel = lines.begin * Q;
-      T* patches = patches_are_images(g)
-                       ? x_bar + pixel * patch_size(g)
-                       : args.workspace + omp_get_thread_num() * block_elements(g);
-      gemm<T>({.m = (lines.end - lines.begin) * Q,
-               .n = patch_size(g),
-               .k = g.filters,
-               .a = args.y_bar + task * args.y_task_stride + pixel * g.filters,
-               .lda = g.filters,
-               .b = args.w + task * args.w_task_stride,
-               .ldb = patch_size(g),
-               .c = patches,
-               .ldc = patch_size(g)});
-      if (!patches_are_images(g)) scatter_patches(g, lines, patches, x_bar);
-    });
-  });
+ConvMethod choose_method(ConvMap map, const Conv2dGeometry& g, const CpuContext& context) {
+  if (context.winograd && winograd_supports(g) && winograd_wins(map, g))
+    return ConvMethod::winograd;
+  if (onednn_wins(map, g) && supports(ConvMethod::onednn, map, g)) return ConvMethod::onednn;
+  return ConvMethod::patches;
 }
 
-template <class T>
-void conv2d_weight_grad(const Conv2dWeightGradArgs<T>& args, const CpuContext& context) {
-  const Conv2dGeometry& g = args.geometry;
-  const std::int64_t pieces = weight_grad_pieces(g);
-  T* partial = pieces == 1 ? args.w_bar : args.workspace;  // [tasks, pieces, K, R S C]
-  T* patches =
-      pieces == 1 ? args.workspace : args.workspace + g.tasks * pieces * filter_elements(g);
-
-  for_each_piece(g, pieces, context, [&](std::int64_t task, std::int64_t piece) {
-    const Lines all{task_lines(g) * piece / pieces, task_lines(g) * (piece + 1) / pieces};
-    for_each_block(g, all, [&](Lines lines) {
-      const std::int64_t pixel = lines.begin * g.out_width();
-      gemm<T>({.transpose_a = true,
-               .m = g.filters,
-               .n = patch_size(g),
-               .k = (lines.end - lines.begin) * g.out_width(),
-               .a = args.y_bar + task * args.y_task_stride + pixel * g.filters,
-               .lda = g.filters,
-               .b = patch_block(g, lines, args.x + task * args.x_task_stride, patches),
-               .ldb = patch_size(g),
-               .beta = T(lines.begin == all.begin ? 0 : 1),
-               .c = partial + (task * pieces + piece) * filter_elements(g),
-               .ldc = patch_size(g)});
-    });
-  });
-  if (pieces == 1) return;
-
-  for_each_piece(g, g.filters, context, [&](std::int64_t task, std::int64_t filter) {
-    T* sum = args.w_bar + task * filter_elements(g) + filter * patch_size(g);
-    const T* terms = partial + task * pieces * filter_elements(g) + filter * patch_size(g);
-    std::copy_n(terms, patch_size(g), sum);
-    for (std::int64_t piece = 1; piece < pieces; ++piece) {
-      const T* term = terms + piece * filter_elements(g);
-      for (std::int64_t i = 0; i < patch_size(g); ++i) sum[i] += term[i];
-    }
-  });
+int64_t conv2d_workspace_elements(ConvMap map, const Conv2dGeometry& g, ConvMethod method,
+                                  const CpuContext& context) {
+  switch (method) {
+    case ConvMethod::winograd:
+      return conv2d_winograd_workspace(map, g, context);
+    case ConvMethod::onednn:
+#if MT_HAVE_ONEDNN
+      return conv2d_onednn_workspace(map, g, context);
+#endif
+    case ConvMethod::patches:
+      break;
+  }
+  return conv2d_patches_workspace(map, g, context);
 }
 
-std::int64_t conv2d_workspace_elements(const Conv2dGeometry& g, const CpuContext& context) {
-  return context.threads * block_elements(g);
+void conv2d(const Conv2dArgs<float>& args, ConvMethod method, const CpuContext& context) {
+  run(args, method, context);
+}
+void conv2d_input_grad(const Conv2dInputGradArgs<float>& args, ConvMethod method,
+                       const CpuContext& context) {
+  run(args, method, context);
+}
+void conv2d_weight_grad(const Conv2dWeightGradArgs<float>& args, ConvMethod method,
+                        const CpuContext& context) {
+  run(args, method, context);
 }
 
-std::int64_t conv2d_input_grad_workspace_elements(const Conv2dGeometry& g,
-                                                  const CpuContext& context) {
-  return context.threads * block_elements(g);
+template <>
+void conv2d(const Conv2dArgs<float>& args, const CpuContext& context) {
+  run(args, choose_method(ConvMap::forward, args.geometry, context), context);
+}
+template <>
+void conv2d_input_grad(const Conv2dInputGradArgs<float>& args, const CpuContext& context) {
+  run(args, choose_method(ConvMap::input_grad, args.geometry, context), context);
+}
+template <>
+void conv2d_weight_grad(const Conv2dWeightGradArgs<float>& args, const CpuContext& context) {
+  run(args, choose_method(ConvMap::weight_grad, args.geometry, context), context);
 }
 
-std::int64_t conv2d_weight_grad_workspace_elements(const Conv2dGeometry& g,
-                                                   const CpuContext& context) {
-  const std::int64_t pieces = weight_grad_pieces(g);
-  const std::int64_t partial = pieces == 1 ? 0 : g.tasks * pieces * filter_elements(g);
-  return partial + context.threads * block_elements(g);
+template <>
+void conv2d(const Conv2dArgs<double>& args, const CpuContext& context) {
+  conv2d_patches(args, context);
+}
+template <>
+void conv2d_input_grad(const Conv2dInputGradArgs<double>& args, const CpuContext& context) {
+  conv2d_patches(args, context);
+}
+template <>
+void conv2d_weight_grad(const Conv2dWeightGradArgs<double>& args, const CpuContext& context) {
+  conv2d_patches(args, context);
 }
 
-template void conv2d(const Conv2dArgs<float>&, const CpuContext&);
-template void conv2d(const Conv2dArgs<double>&, const CpuContext&);
-template void conv2d_input_grad(const Conv2dInputGradArgs<float>&, const CpuContext&);
-template void conv2d_input_grad(const Conv2dInputGradArgs<double>&, const CpuContext&);
-template void conv2d_weight_grad(const Conv2dWeightGradArgs<float>&, const CpuContext&);
-template void conv2d_weight_grad(const Conv2dWeightGradArgs<double>&, const CpuContext&);
+int64_t conv2d_workspace_elements(const Conv2dGeometry& g, const CpuContext& context) {
+  return workspace(ConvMap::forward, g, context);
+}
+int64_t conv2d_input_grad_workspace_elements(const Conv2dGeometry& g, const CpuContext& context) {
+  return workspace(ConvMap::input_grad, g, context);
+}
+int64_t conv2d_weight_grad_workspace_elements(const Conv2dGeometry& g, const CpuContext& context) {
+  return workspace(ConvMap::weight_grad, g, context);
+}
 
 }  // namespace metatape::kernels
