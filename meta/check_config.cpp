@@ -27,8 +27,21 @@ void check_optimizer(const Config& c) {
   refuse_if(c.outer.optimizer == "normalized_sgd" && c.outer.momentum >= 1, "outer.momentum",
             "normalized_sgd weights new gradients by 1 - momentum, found {}; use a value below 1",
             c.outer.momentum);
+  refuse_if(c.outer.optimizer == "sgd" && c.outer.momentum >= 1, "outer.momentum",
+            "gradients of the past would never fade, found {}; use a value below 1",
+            c.outer.momentum);
   refuse_if(c.outer.momentum > 0 && c.outer.optimizer == "adam", "outer.momentum",
             "{} has moments of its own; drop it or use outer.optimizer=sgd", c.outer.optimizer);
+}
+
+void check_chunks(const Config& c) {
+  if (c.outer.chunk == 0) return;
+  refuse_if(c.outer.tasks % c.outer.chunk != 0, "outer.chunk",
+            "chunks of {} do not make up {} tasks; expected a divisor of outer.tasks",
+            c.outer.chunk, c.outer.tasks);
+  refuse_if(c.outer.combine != "mean" && c.outer.chunk < c.outer.tasks, "outer.chunk",
+            "{} needs the gradients of all tasks at once; use outer.chunk=0 or outer.combine=mean",
+            c.outer.combine);
 }
 
 template <class Kind>
@@ -51,6 +64,7 @@ void check_config(const Config& c) {
   check_parts(c);
   if (c.outer.unlabelled_until > 0) check_parts(settings_at(c, 0));
   check_optimizer(c);
+  check_chunks(c);
 }
 
 }  // namespace metatape

@@ -44,6 +44,8 @@ void set_config(Config& config, const std::string& key, const json& value) {
   field(key).set(config, value);
 }
 
+json get_config(const Config& config, const std::string& key) { return field(key).get(config); }
+
 void set_config(Config& config, std::string_view assignment) {
   const std::size_t equals = assignment.find('=');
   if (equals == std::string_view::npos || equals == 0)

@@ -40,6 +40,7 @@ struct Config {
     bool recompute = false;
     double lambda = 2, damping = 0;  // of the proximal solver and its implicit gradient
     std::int64_t cg_steps = 5;
+    std::string indefinite = "fail";
     std::string hvp = "exact";
     std::string rates = "fixed", optimizer = "sgd";
     std::int64_t exact_from = 0, batch = 0;
@@ -61,7 +62,7 @@ struct Config {
   struct Outer {
     std::string optimizer = "adam";
     double lr = 1e-3, momentum = 0;
-    std::int64_t tasks = 32;
+    std::int64_t tasks = 32, chunk = 0;
     std::string combine = "mean";
     std::string gradient = "differentiated", query_loss = "last";
     std::int64_t multi_step_until = 5000, unlabelled_until = 0;
@@ -73,6 +74,7 @@ struct Config {
   struct Train {
     std::int64_t iterations = 10000;
     std::string precision = "fp32";
+    bool winograd = true;
     std::int64_t max_memory = 0;  // MiB; 0: what the machine has
     std::int64_t log_every = 100, checkpoint_every = 1000, validate_every = 0;
   } train;
@@ -95,6 +97,9 @@ std::vector<ConfigKey> config_keys();
 /// Sets one key from JSON. Errors: usage; an unknown key is answered with the nearest one there is,
 /// a value out of range with the range.
 void set_config(Config&, const std::string& key, const nlohmann::json& value);
+
+/// The value of one key. Errors: as above.
+nlohmann::json get_config(const Config&, const std::string& key);
 
 /// `key=value` as on the command line; the text is read as the key's type.
 void set_config(Config&, std::string_view assignment);

@@ -23,8 +23,9 @@ struct Field {
 };
 
 [[noreturn]] inline void refuse(const Field& f, const nlohmann::json& found) {
-  fail(ErrorKind::usage, f.name, "{} is not possible; expected {} ({})", found.dump(), f.values,
-       f.meaning);
+  // The command line may hold bytes that are no UTF-8.
+  const std::string text = found.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  fail(ErrorKind::usage, f.name, "{} is not possible; expected {} ({})", text, f.values, f.meaning);
 }
 
 /// JSON keeps numbers above 2^63 - 1 as unsigned: they are integers, and too large.
@@ -89,7 +90,7 @@ Field choice(const char* name, const char* meaning, std::vector<std::string> cho
       {}};
   f.set = [f, at, choices](Config& c, const nlohmann::json& value) {
     if (!value.is_string() ||
-        (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end()))
+        (!choices.empty() && std::ranges::find(choices, value.get<std::string>()) == choices.end()))
       refuse(f, value);
     at(c) = value.get<std::string>();
   };

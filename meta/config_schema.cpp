@@ -71,6 +71,10 @@ std::vector<Field> own_fields() {
              MT_AT(inner.damping)),
       integer("inner.cg_steps", "implicit gradient: steps of conjugate gradients", 1, 10000,
               MT_AT(inner.cg_steps)),
+      choice("inner.indefinite",
+             "implicit gradient, where its system is not positive definite: the run fails, or "
+             "conjugate gradients of the task stop there",
+             {"fail", "truncate"}, MT_AT(inner.indefinite)),
       choice("inner.hvp", "Hessian-vector products: exact, or central differences of gradients",
              {"exact", "difference"}, MT_AT(inner.hvp)),
       choice("inner.rates",
@@ -157,6 +161,10 @@ std::vector<Field> own_fields() {
       number("outer.final_lr", "linear, cosine: outer step size at the end", 0,
              MT_AT(outer.final_lr)),
       integer("outer.tasks", "tasks per meta-step", 1, 65536, MT_AT(outer.tasks)),
+      integer("outer.chunk",
+              "tasks that run at once, a divisor of outer.tasks: less memory, the same result to "
+              "rounding; 0: all of them",
+              0, 65536, MT_AT(outer.chunk)),
       choice("outer.combine", "how task gradients become one; similarity: by their cosines",
              part_names<Combination>(), MT_AT(outer.combine)),
       choice("outer.gradient",
@@ -173,6 +181,10 @@ std::vector<Field> own_fields() {
       integer("train.iterations", "meta-steps", 0, std::int64_t(1) << 31, MT_AT(train.iterations)),
       choice("train.precision", "arithmetic; tf32 on a GPU, fp64 on the CPU",
              {"fp32", "tf32", "fp64"}, MT_AT(train.precision)),
+      boolean("train.winograd",
+              "on the CPU, 3x3 convolutions in fp32 by Winograd's algorithm where that is faster: "
+              "two to three times the rounding error of direct sums",
+              MT_AT(train.winograd)),
       integer("train.max_memory", "MiB that values may take; 0: what the machine has", 0, kOpen,
               MT_AT(train.max_memory)),
       integer("train.log_every", "meta-steps per line of metrics", 1, kOpen,

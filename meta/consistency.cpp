@@ -5,6 +5,7 @@
 #include "meta/episode_feed.h"
 #include "meta/recording.h"
 #include "meta/regularize/trajectory.h"
+#include "meta/task_chunks.h"
 
 namespace metatape {
 
@@ -23,12 +24,12 @@ std::optional<RecordedProgram> record_consistency(const Config& config, const Mo
                                                   const EpisodeLayout& layout,
                                                   const Target& target) {
   Recording r = begin_recording(config, model);
-  r.episodes = declare_episodes(*r.tape, layout, config.outer.tasks, precision_of(config));
+  r.episodes = declare_episodes(*r.tape, layout, tasks_at_once(config), precision_of(config));
   const Objective objective = objective_of(layout.kind);
   const auto measured =
       task_consistency(compose(config), {.model = model,
                                          .objective = objective,
-                                         .theta = broadcast_tasks(r.theta, config.outer.tasks),
+                                         .theta = broadcast_tasks(r.theta, tasks_at_once(config)),
                                          .episode = r.episodes,
                                          .iteration = trained_iterations(*r.tape, config)});
   if (!measured) return std::nullopt;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "meta/recording.h"
+#include "meta/task_chunks.h"
 
 namespace metatape {
 namespace {
@@ -58,9 +58,12 @@ void EpisodeFeed::feed(std::int64_t iteration, std::int64_t first_task, std::int
   if (!draws_) {
     source_.draw(std::uint32_t(iteration), std::uint32_t(first_task), std::uint32_t(tasks), batch_);
     feed_episodes(executor_, batch_);
-  } else if (executor_.has_input(kFirstTask)) {
-    executor_.input(kFirstTask).set_at(0, double(first_task));
   }
+  const auto tell = [&](const char* name, std::int64_t value) {
+    if (executor_.has_input(name)) executor_.input(name).set_at(0, double(value));
+  };
+  tell(kFirstTask, first_task);
+  tell(kIterationInput, iteration);
 }
 
 }  // namespace metatape

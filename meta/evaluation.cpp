@@ -8,6 +8,7 @@
 #include "meta/episode_feed.h"
 #include "meta/memory.h"
 #include "meta/programs.h"
+#include "meta/task_chunks.h"
 
 namespace metatape {
 
@@ -35,7 +36,7 @@ void check_finite(Executor& executor, std::span<const double> losses) {
 
 Evaluation evaluate(const Config& config, const Model& model, const EpisodeSource& source,
                     StateStore& store, std::int64_t tasks, const Target& target) {
-  const std::int64_t at_once = std::min(config.outer.tasks, tasks);
+  const std::int64_t at_once = std::min(tasks_at_once(config), tasks);
   const RecordedProgram recorded =
       record_evaluation(config, model, episode_input(config, source, target), at_once, target);
   check_memory(memory_need(recorded.program), config);

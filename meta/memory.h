@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "engine/program.h"
 #include "meta/config.h"
@@ -16,6 +17,9 @@ struct MemoryNeed {
   Device device = Device::cpu;
 };
 MemoryNeed memory_need(const Program&);
+
+/// Of the tasks that the need is for, those whose values fit the limit: at least 1.
+std::int64_t tasks_that_fit(const MemoryNeed&, std::size_t limit, std::int64_t tasks);
 
 /// Errors: memory, naming what is needed, what there is, and settings that need less.
 void check_memory(const MemoryNeed&, const Config&);

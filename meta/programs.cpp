@@ -1,6 +1,7 @@
 #include "meta/programs.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "engine/ops.h"
 #include "engine/optim/optimizer.h"
@@ -8,6 +9,7 @@
 #include "meta/outer/outer_rule.h"
 #include "meta/outer/schedule.h"
 #include "meta/recording.h"
+#include "meta/task_chunks.h"
 
 namespace metatape {
 namespace {
@@ -36,6 +38,18 @@ Var guarded(Var loss, const std::vector<Assumption>& assumptions) {
 }
 
 Var zero(Tape& tape) { return fill(tape, {}, 0, DType::i32); }
+
+/// Fetches the number of tasks that broke each assumption, after what is wanted.
+RecordedProgram end_with_assumptions(Recording recording, const EpisodeInput& input,
+                                     std::vector<Var> fetch,
+                                     const std::vector<Assumption>& assumptions,
+                                     const Target& target) {
+  for (const Assumption& a : assumptions) fetch.push_back(sum_tasks(sign(a.broken)));
+  RecordedProgram recorded =
+      end_recording(std::move(recording), input, {.fetch = fetch, .update = {}, .target = target});
+  for (const Assumption& a : assumptions) recorded.assumptions.push_back(a.message);
+  return recorded;
+}
 
 std::unique_ptr<Optimizer> optimizer_of(const Config& config) {
   if (config.outer.optimizer == "normalized_sgd")
@@ -72,9 +86,13 @@ RecordedProgram record_training(const Config& config, const Model& model, const 
   Recording r = begin_recording(config, model);
   Tape& tape = *r.tape;
   const DType dtype = precision_of(config);
-  const std::int64_t tasks = config.outer.tasks;
-  const Var iteration = tape.state(kIterationState, {}, DType::i32);
-  r.episodes = input.source ? input.source->record(tape, iteration, zero(tape), tasks, dtype)
+  const std::int64_t tasks = tasks_at_once(config);
+  std::optional<TaskChunks> chunks;
+  if (tasks < config.outer.tasks) chunks.emplace(tape, config);
+  const Var done = tape.state(kIterationState, {}, DType::i32);
+  const Var iteration = chunks ? chunks->iteration() : done;
+  const Var first_task = chunks ? chunks->first_task() : zero(tape);
+  r.episodes = input.source ? input.source->record(tape, iteration, first_task, tasks, dtype)
                             : declare_episodes(tape, input.layout, tasks, dtype);
   const Method method = compose(config);
   const Objective objective = objective_of(input.layout.kind);
@@ -87,22 +105,28 @@ RecordedProgram record_training(const Config& config, const Model& model, const 
                                                   .average = average});
   const Scope scope(tape, "outer");
   const ParamSet learned = without_group(r.theta, parameter_group::kContext);
-  const ParamSet gradient =
+  ParamSet gradient =
       without_group(method.combination->combine(step.task_gradient), parameter_group::kContext);
+  if (chunks) gradient = chunks->accumulated(gradient);
   std::vector<Update> updates = optimizer_of(config)->step(
       learned, clipped(gradient, {.element = config.outer.clip, .norm = config.outer.clip_norm}));
   for (const auto& [name, group, value] : average.entries()) {
     const double momentum = method.query_loss->average_momentum();
     updates.push_back({value, momentum * value + (1 - momentum) * r.theta[name]});
   }
-  updates.push_back({iteration, increment(iteration)});
   if (config.outer.schedule != "constant")
     updates.push_back(next_step_size(config, tape, iteration));
+  if (chunks) {
+    updates = chunks->in_last_run(std::move(updates));
+    updates.insert(updates.end(), chunks->sums().begin(), chunks->sums().end());
+  }
+  updates.push_back({done, increment(iteration)});
   std::vector<Var> fetch{guarded(mean_tasks(step.loss), step.assumptions), mean_tasks(step.score)};
   for (const Diagnostic& d : step.diagnostics) fetch.push_back(mean_tasks(d.value));
   for (const Assumption& a : step.assumptions) fetch.push_back(sum_tasks(sign(a.broken)));
   RecordedProgram recorded =
       end_recording(std::move(r), input, {.fetch = fetch, .update = updates, .target = target});
+  recorded.runs = config.outer.tasks / tasks;
   for (const Diagnostic& d : step.diagnostics) recorded.diagnostics.push_back(d.name);
   for (const Assumption& a : step.assumptions) recorded.assumptions.push_back(a.message);
   return recorded;
@@ -149,11 +173,7 @@ RecordedProgram record_prediction(const Config& config, const Model& model,
   const Learned learned = method.adaptation->learn(task, method.test_steps);
   const Scope scope(tape, "query");
   std::vector<Var> fetch{exp(log_softmax(learned.predict(learned.steps, r.episodes.query_x)))};
-  for (const Assumption& a : learned.assumptions) fetch.push_back(sum_tasks(sign(a.broken)));
-  RecordedProgram recorded =
-      end_recording(std::move(r), layout, {.fetch = fetch, .update = {}, .target = target});
-  for (const Assumption& a : learned.assumptions) recorded.assumptions.push_back(a.message);
-  return recorded;
+  return end_with_assumptions(std::move(r), layout, std::move(fetch), learned.assumptions, target);
 }
 
 RecordedProgram record_gradients(const Config& config, const Model& model,
@@ -172,7 +192,7 @@ RecordedProgram record_gradients(const Config& config, const Model& model,
   std::vector<Var> fetch{step.loss};
   for (const Var& v : method.combination->combine(step.task_gradient).values()) fetch.push_back(v);
   for (const Var& v : step.task_gradient.values()) fetch.push_back(v);
-  return end_recording(std::move(r), layout, {.fetch = fetch, .update = {}, .target = target});
+  return end_with_assumptions(std::move(r), layout, std::move(fetch), step.assumptions, target);
 }
 
 void begin_average(const Program& program, StateStore& store) {

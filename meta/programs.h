@@ -30,6 +30,7 @@ struct RecordedProgram {
   std::unique_ptr<Tape> tape;
   Program program;
   bool draws_episodes = false;
+  std::int64_t runs = 1;  ///< of training: for a meta-step, whose tasks come in as many chunks
   /// Of training: names of the scalars fetched after loss and score, then what it means that one
   /// of the counts fetched after those is positive.
   std::vector<std::string> diagnostics = {}, assumptions = {};
@@ -62,7 +63,8 @@ RecordedProgram record_evaluation(const Config&, const Model&, const EpisodeInpu
 RecordedProgram record_prediction(const Config&, const Model&, const EpisodeLayout&, const Target&);
 
 /// One meta-step with all its results. Fetches: loss T x [], then per parameter the meta-gradient,
-/// then per parameter the task gradients T x [...].
+/// then per parameter the task gradients T x [...], then the number of tasks that broke each
+/// assumption.
 RecordedProgram record_gradients(const Config&, const Model&, const EpisodeLayout&, const Target&);
 
 DType precision_of(const Config&);

@@ -22,7 +22,4 @@ Var trained_iterations(Tape&, const Config&);
 
 RecordedProgram end_recording(Recording, const EpisodeInput&, const CompileOptions&);
 
-/// Input of evaluation programs that draw their tasks: the first of them.
-inline constexpr const char* kFirstTask = "episodes/first_task";
-
 }  // namespace metatape

@@ -13,6 +13,7 @@
 #include "meta/evaluation.h"
 #include "meta/memory.h"
 #include "meta/progress.h"
+#include "meta/task_chunks.h"
 
 namespace metatape {
 namespace {
@@ -127,6 +128,7 @@ class Training {
   }
 
   std::vector<std::vector<double>> next_steps() try {
+    if (stage_->step.runs > 1) return {step_in_chunks()};
     const std::int64_t steps = steps_to_pause();
     for (std::int64_t k = 0; k < steps; ++k) {
       episodes_->feed(iteration_ + k, 0, config_.outer.tasks);
@@ -136,6 +138,23 @@ class Training {
   } catch (const Error& e) {
     if (e.kind == ErrorKind::numerical) save();  // a factorisation failed: nothing was committed
     throw;
+  }
+
+  /// One meta-step. Counts of broken assumptions are sums over all tasks, the others means.
+  std::vector<double> step_in_chunks() {
+    const std::int64_t runs = stage_->step.runs, tasks = config_.outer.tasks / runs;
+    const std::size_t means = 2 + stage_->step.diagnostics.size();
+    std::vector<double> all;
+    for (std::int64_t run = 0; run < runs; ++run) {
+      episodes_->feed(iteration_, run * tasks, tasks);
+      executor_->step();
+      const std::vector<double> chunk = executor_->collect().at(0);
+      all.resize(chunk.size());
+      for (std::size_t k = 0; k < chunk.size(); ++k)
+        all[k] += k < means ? chunk[k] / double(runs) : chunk[k];
+      if (!std::isfinite(chunk[0])) break;  // the inputs of this run name the culprit
+    }
+    return all;
   }
 
   void note_warnings(Progress& progress) {
@@ -165,7 +184,7 @@ class Training {
   void log_consistency(json& line) {
     executor_->read_states();
     const Consistency c = measure_consistency(*programs_.consistency, *w_.training, store_,
-                                              iteration_ - 1, config_.outer.tasks);
+                                              iteration_ - 1, tasks_at_once(config_));
     line["phase_consistency"] = c.phase;
     line["amplitude_consistency"] = c.amplitude;
   }

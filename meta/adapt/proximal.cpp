@@ -37,6 +37,12 @@ class Proximal : public Adaptation {
 
 void check_proximal(const Config& c) {
   refuse_step_settings(c);
+  refuse_if(c.inner.steps == 0, "inner.steps",
+            "without steps the solution of the proximal problem would be theta itself; use "
+            "inner.steps=16");
+  refuse_if(c.inner.lr == 0, "inner.lr",
+            "with steps of no size the solution of the proximal problem would be theta itself; "
+            "expected a number > 0");
   refuse_if(c.inner.lambda <= 0, "inner.lambda",
             "without a pull to the start a solution forgets the meta-parameters; expected a number "
             "> 0, found {}",

@@ -39,8 +39,12 @@ class PhaseLoss : public Regularizer {
 void check_phase(const Config& c) {
   refuse_if(c.regularize.shot && c.regularize.phase == 0, "regularize.shot",
             "it is a variant of the phase loss; give that a coefficient (regularize.phase=0.1)");
+  refuse_if(c.regularize.teacher_detach && c.regularize.phase == 0, "regularize.teacher_detach",
+            "it is a variant of the phase loss; give that a coefficient (regularize.phase=0.1)");
   if (c.regularize.phase == 0) return;
   check_has_steps(c, "regularize.phase");
+  refuse_if(c.inner.steps == 1, "regularize.phase",
+            "one step is straight already and its loss 0; use inner.steps=2 or more");
   refuse_if(c.regularize.shot && (c.inner.rates != "fixed" || c.inner.optimizer != "sgd"),
             "regularize.shot",
             "its straight step is inner.steps * inner.lr long, which learned rates and Adam know "

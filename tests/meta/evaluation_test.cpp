@@ -120,7 +120,7 @@ TEST(Evaluation, RefusesMoreMemoryThanAllowed) {
   w.config.train.max_memory = 1;
   w.config.outer.tasks = 200;
   StateStore store = initial_state(w);
-  expect_error(ErrorKind::memory, "train.max_memory is 1 MiB; use outer.tasks=", [&] {
+  expect_error(ErrorKind::memory, "train.max_memory is 1 MiB; use outer.chunk=", [&] {
     evaluate(w.config, w.model, *w.training, store, 200, {});
   });
 }

@@ -207,6 +207,34 @@ TEST(Implicit, NamesAnIndefiniteSystemAndItsRemedy) {
   expect_all_zero(p.s.run(damped.assumptions.at(0).broken), "indefinite steps");
 }
 
+TEST(Implicit, TruncatesAtADirectionOfNegativeCurvature) {
+  // Its first direction is one: the gradient of the query loss takes the place of the solution.
+  ScalarProblem bent(0.5, -5, 1, 3, -1);
+  const ImplicitOptions truncated{.lambda = 2, .cg_steps = 3, .damping = 0.25, .truncate = true};
+  const MetaStep step =
+      record_meta_step(imaml({.lambda = 2, .lr = 0.1}, truncated, 2), bent.batch());
+  const ParamSet phi =
+      bent.numbers(proximal_steps(bent.own_batch(), 2, {.lambda = 2, .lr = 0.1}).phi.back());
+  const Values b = bent.run(grad(bent.query_loss(phi), phi));
+  ASSERT_NE(b[0], 0);
+  expect_all_near(bent.run(step.task_gradient), Values{b[0] / 1.25}, tolerance::kExactForms,
+                  "gradient");
+  EXPECT_EQ(step.diagnostics.at(1).name, "cg_truncated");
+  EXPECT_EQ(bent.s.run(step.diagnostics[1].value), Values{1});
+  EXPECT_TRUE(step.assumptions.empty());
+
+  // Where none is met, nothing changes.
+  SmallRegression p;
+  const ProximalOptions proximal{.lambda = 2, .lr = 0.1};
+  const auto gradient = [&](bool truncate) {
+    return p.run(
+        record_meta_step(imaml(proximal, {.lambda = 2, .cg_steps = 8, .truncate = truncate}, 4),
+                         p.batch())
+            .task_gradient);
+  };
+  EXPECT_EQ(gradient(true), gradient(false));
+}
+
 // ---- Hessian-vector products -------------------------------------------------------------------
 
 TEST(SupportHessian, ByDifferencesIsNearTheExactOne) {

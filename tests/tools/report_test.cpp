@@ -102,7 +102,8 @@ TEST(Report, DrawsPictures) {
   if (!gnuplot_is_there()) GTEST_SKIP() << "gnuplot is not installed";
   const ReportRun run;
   const nlohmann::json j = run.result_of({"report", "run1", "run2", "--out", "report"});
-  EXPECT_EQ(j.at("plots"), (std::vector<std::string>{"accuracy", "loss", "adaptation-test"}));
+  EXPECT_EQ(j.at("plots"), (std::vector<std::string>{"accuracy", "loss", "amplitude-consistency",
+                                                     "phase-consistency", "adaptation-test"}));
   for (const std::string name : j.at("plots")) {
     expect_balanced(run.read("report/" + name + ".svg"));
     EXPECT_TRUE(run.read("report/" + name + ".png").starts_with("\x89PNG"));
@@ -111,7 +112,7 @@ TEST(Report, DrawsPictures) {
   std::size_t pictures = 0;
   for (std::size_t at = page.find("<svg"); at != page.npos; at = page.find("<svg", at + 1))
     ++pictures;
-  EXPECT_EQ(pictures, 3u);
+  EXPECT_EQ(pictures, 5u);
 }
 
 TEST(Report, HostileNamesStayText) {

@@ -39,7 +39,8 @@ Target target_of(Device device, int threads, const Config& config) {
   const Target target{
       .device = device,
       .threads = threads ? threads : std::max(1, int(std::thread::hardware_concurrency())),
-      .precision = precision == "tf32" ? kernels::Precision::tf32 : kernels::Precision::fp32};
+      .precision = precision == "tf32" ? kernels::Precision::tf32 : kernels::Precision::fp32,
+      .winograd = config.train.winograd};
   return target;
 }
 

@@ -3,8 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/dump.h"
+#include "meta/fit_to_memory.h"
 #include "meta/recipe.h"
-#include "meta/training_programs.h"
+#include "meta/task_chunks.h"
 #include "tools/metatape/assemble.h"
 #include "tools/metatape/command.h"
 
@@ -26,23 +27,29 @@ EpisodeLayout assumed_layout(const Config& c) {
 
 void plan_command(const PlanArguments& a, const Output& output) {
   const RunArguments& o = a.run;
-  const Config config = o.resolve().config;
+  Config config = o.resolve().config;
   const Target target = o.target(config);
   const bool read_data = !o.data.empty() || config.task.kind == "glyphs";
   const DataSet data = read_data ? open_data(config, o.data) : DataSet{};
   const Model model = make_model(config, data);
   const auto episodes = read_data ? make_episodes(config, data, "train", 0) : nullptr;
-  const TrainingPrograms programs = record_training_programs(
+  const Fit fit = fit_to_memory(
       config, model,
       episodes ? episode_input(config, *episodes, target) : EpisodeInput(assumed_layout(config)),
       target);
+  config = fit.config;
+  const TrainingPrograms& programs = fit.programs;
   const RecordedProgram& recorded = programs.stages.back().step;
   const Program& p = recorded.program;
   MemoryNeed need = memory_need(programs);
   // A program that draws its episodes has counted the data set as an input.
   if (data.images && !recorded.draws_episodes) need.resident_bytes += data.images->images().size();
-  const Cost cost = p.cost();
+  Cost cost = p.cost();  // of a run, of which a meta-step may take several
+  cost.flops *= double(recorded.runs);
+  cost.bytes *= double(recorded.runs);
   if (a.listing) output.say(dump(p));
+  if (!fit.change.empty())
+    output.say(fmt::format("train.max_memory={}: {}", config.train.max_memory, fit.change));
   const double mib = 1024.0 * 1024.0;
   output.result(
       {{"instructions", p.instruction_count()},
@@ -54,18 +61,20 @@ void plan_command(const PlanArguments& a, const Output& output) {
        {"live_bound_bytes", need.live_bound_bytes},
        {"logging_bytes", need.beside_bytes},
        {"parameters", model.parameter_count()},
+       {"runs", recorded.runs},
+       {"recompute", config.inner.recompute},
        {"threads", target.threads},
        {"device", o.device}},
-      fmt::format("one meta-step of {} ({} tasks, {} inner steps, {}):\n"
+      fmt::format("one meta-step of {} ({} tasks, {} at a time, {} inner steps, {}):\n"
                   "  {} instructions of {} recorded\n"
                   "  {:.3f} GFLOP, {:.2f} GB read and written\n"
                   "  arena {:.1f} MiB (no plan can be below {:.1f}), inputs, state{} {:.1f} MiB, "
                   "logging {:.1f} MiB",
-                  o.recipe, config.outer.tasks, config.inner.steps, config.train.precision,
-                  p.instruction_count(), recorded.tape->size(), cost.flops / 1e9, cost.bytes / 1e9,
-                  double(need.arena_bytes) / mib, double(need.live_bound_bytes) / mib,
-                  data.images ? " and data set" : "", double(need.resident_bytes) / mib,
-                  double(need.beside_bytes) / mib));
+                  o.recipe, config.outer.tasks, tasks_at_once(config), config.inner.steps,
+                  config.train.precision, p.instruction_count(), recorded.tape->size(),
+                  cost.flops / 1e9, cost.bytes / 1e9, double(need.arena_bytes) / mib,
+                  double(need.live_bound_bytes) / mib, data.images ? " and data set" : "",
+                  double(need.resident_bytes) / mib, double(need.beside_bytes) / mib));
 }
 
 }  // namespace metatape

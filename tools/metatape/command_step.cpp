@@ -79,6 +79,12 @@ void step_command(const StepArguments& a, const Output& output) {
   w.training->draw(0, 0, std::uint32_t(config.outer.tasks), batch);
   feed_episodes(*executor, batch);
   executor->run();
+  for (const std::string& line : executor->warnings()) output.say(line);
+  const std::size_t count = w.model.parameters.size();
+  for (std::size_t k = 0; k < recorded.assumptions.size(); ++k)
+    if (const double broken = executor->fetch(1 + 2 * count + k).at(0); broken > 0)
+      fail(ErrorKind::numerical, "step", "{} of {} tasks: {}", broken, config.outer.tasks,
+           recorded.assumptions[k]);
 
   DumpFile dump;
   for (const Parameter& p : w.model.parameters)
@@ -87,7 +93,6 @@ void step_command(const StepArguments& a, const Output& output) {
     if (executor->has_input(name)) dump.add_input(name, executor->input(name));
   const Tensor loss = executor->fetch(0);
   dump.add("loss", loss, {config.outer.tasks});
-  const std::size_t count = w.model.parameters.size();
   for (std::size_t i = 0; i < count; ++i) {
     const Parameter& p = w.model.parameters[i];
     dump.add_parameter("meta_grad/" + p.name, executor->fetch(1 + i), p, false);

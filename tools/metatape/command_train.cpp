@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "meta/fit_to_memory.h"
 #include "meta/progress.h"
 #include "meta/recipe.h"
 #include "meta/trainer.h"
@@ -26,17 +27,21 @@ Provenance provenance_of(const TrainArguments& a, const DataSet& data) {
   return p;
 }
 
-/// A resumed run keeps its settings; only how long and how often it writes may change.
+bool may_change(const std::string& key) {
+  return key == "train.iterations" || key == "train.log_every" || key == "train.checkpoint_every" ||
+         key == "train.validate_every" || key == "train.max_memory" || key.starts_with("eval.");
+}
+
+/// A resumed run keeps its settings; only how long and how often it writes may change. A key that
+/// is given several times has its last value.
 Config resumed_config(const RunFolder& folder, const TrainArguments& a) {
-  Config config = folder.config();
+  Config config = folder.config(), asked = config;
+  for (const std::string& assignment : a.run.set) set_config(asked, assignment);
   for (const std::string& assignment : a.run.set) {
     const std::string key = assignment.substr(0, assignment.find('='));
     Config changed = config;
-    set_config(changed, assignment);
-    const bool free = key == "train.iterations" || key == "train.log_every" ||
-                      key == "train.checkpoint_every" || key == "train.validate_every" ||
-                      key == "train.max_memory" || key.starts_with("eval.");
-    if (!free && to_json(changed) != to_json(config))
+    set_config(changed, key, get_config(asked, key));
+    if (!may_change(key) && to_json(changed) != to_json(config))
       fail(ErrorKind::usage, key,
            "a resumed run cannot change it: the result would be neither run; start a new one with "
            "another --out");
@@ -75,11 +80,17 @@ void train_command(const TrainArguments& a, const Output& output) {
   const Target target = a.run.target(config);
   require_device(target.device);
   const DataSet data = open_data(config, data_path);
-  const Workload workload = assemble(config, data);
+  Workload workload = assemble(config, data);
   // A run that cannot start leaves no folder that stands in the way of the next try.
-  const TrainingPrograms programs = record_training_programs(
-      config, workload.model, episode_input(config, *workload.training, target), target);
-  check_memory(memory_need(programs), config);
+  const EpisodeInput input = episode_input(config, *workload.training, target);
+  Fit fit = resuming
+                ? Fit{config, record_training_programs(config, workload.model, input, target), {}}
+                : fit_to_memory(config, workload.model, input, target);
+  check_memory(memory_need(fit.programs), config);
+  config = workload.config = fit.config;
+  const TrainingPrograms& programs = fit.programs;
+  if (!fit.change.empty())
+    output.say(fmt::format("train.max_memory={}: {}", config.train.max_memory, fit.change));
   if (resuming) {
     check_same_data(*folder, data);
     folder->set_config(config);
