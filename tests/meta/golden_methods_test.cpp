@@ -6,10 +6,12 @@
 #include "meta/adapt/gradient_steps.h"
 #include "meta/adapt/proximal.h"
 #include "meta/combine/combination.h"
+#include "meta/outer/displacement.h"
 #include "meta/outer/finite_difference.h"
 #include "meta/outer/implicit.h"
 #include "meta/outer/meta_gradient.h"
 #include "meta/outer/query_loss.h"
+#include "meta/regularize/trajectory.h"
 #include "tests/meta/small_problem.h"
 #include "tests/support/compare.h"
 #include "tests/support/tolerance.h"
@@ -72,6 +74,48 @@ TEST(GoldenMethods, FirstOrderMaml) {
   Golden g;
   expect_golden(g.gradient(gradient_steps(false), 1, make_differentiated()), 4.8, "1 step");
   expect_golden(g.gradient(gradient_steps(false), 3, make_differentiated()), 5.232, "3 steps");
+}
+
+TEST(GoldenMethods, Reptile) {
+  Golden g;
+  expect_golden(g.gradient(gradient_steps(false), 3, make_displacement()), -2.44 * kRate,
+                "theta - theta_3");
+}
+
+TEST(GoldenMethods, MetaSgd) {
+  Golden g;
+  const auto adaptation = make_gradient_steps({.lr = kRate, .rates = Rates::per_element});
+  g.theta.add("inner_rate.w", parameter_group::kMethod, g.s.value({1}, {kRate}));
+  expect_all_near(g.gradient(adaptation, 1, make_differentiated()), Values{3.84, 4.8},
+                  tolerance::kGolden, "theta and rate");
+}
+
+/// Phase and amplitude consistency, the length of the way, and where one step of that length ends.
+TEST(GoldenMethods, Linearity) {
+  Golden g;
+  const Trajectory t = gradient_steps(true)->learn(g.own_batch(), 3).trajectory;
+  const ParamSet last = grad(g.support_loss(t.phi[3]), t.phi[3]);
+  expect_golden(g.s.run(phase_consistency(t)), 1, "phase consistency");
+  expect_golden(g.s.run(amplitude_consistency(t, last)), 0.6506667, "amplitude consistency");
+  expect_golden(g.s.run(path_length(t)), 0.244, "length");
+  expect_golden(g.run(straight_step(t, straight_amplitude(t))), 0.744, "LIL");
+  expect_golden(g.run(straight_step(t, g.s.scalar(3 * kRate))), 0.8, "SHOT");
+}
+
+/// u = (1 - beta) u_0 + beta phi_1 with the memory u_0 of a task; the meta-gradient is that of
+/// L_query at u through phi_1, in the released code through u. Not a preset: its memory needs a
+/// fixed set of tasks.
+TEST(GoldenMethods, Moml) {
+  constexpr double kBeta = 0.3, kMemory = 0.2;
+  Golden g;
+  const TaskBatch tasks = g.own_batch();
+  const ParamSet phi = gradient_steps(true)->learn(tasks, 1).trajectory.phi[1];
+  const Var u = kBeta * phi["w"] + (1 - kBeta) * kMemory;
+  expect_golden(g.s.run(u), 0.32, "u");
+  const ParamSet at = phi.with_values(std::vector{u});
+  const ParamSet slope = stop_gradient(grad(g.query_loss(at), at));
+  expect_golden(g.run(grad(dot(slope, phi), tasks.theta)), 3.168, "gradient");
+  expect_golden(g.run(grad(g.query_loss(at), tasks.theta)), 0.9504, "gradient as coded");
 }
 
 TEST(GoldenMethods, ImplicitMaml) {
