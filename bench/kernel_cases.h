@@ -1,6 +1,6 @@
 #pragma once
 
-// Calls of kernels on the shapes that the workloads W1 to W5 of bench/README.md give them.
+// Calls of kernels on the shapes that the workloads of bench/README.md give them.
 
 #include <fmt/format.h>
 
@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/cpu_ceilings.h"
+#include "bench/layers.h"
 #include "bench/machine.h"
 #include "kernels/cholesky/cholesky.h"
 #include "kernels/conv2d/conv2d.h"
@@ -37,33 +39,6 @@ using Cases = std::vector<Case<Machine>>;
 
 // Convolution.
 
-struct Layer {
-  std::string where;
-  std::int64_t tasks, images, side, channels, filters;
-};
-
-/// The layers of Conv4 with 64 filters and 2x2 pooling: 28 -> 14 -> 7 -> 3, 84 -> 42 -> 21 -> 10.
-inline void add_conv4(std::vector<Layer>& layers, const std::string& where, std::int64_t tasks,
-                      std::int64_t images, std::int64_t side, std::int64_t channels) {
-  for (int layer = 1; layer <= 4; ++layer, side /= 2, channels = 64)
-    layers.push_back({fmt::format("{} conv{}", where, layer), tasks, images, side, channels, 64});
-}
-
-inline std::vector<Layer> conv_layers() {
-  std::vector<Layer> layers;
-  add_conv4(layers, "W1 support", 32, 5, 28, 1);
-  add_conv4(layers, "W1 query", 32, 75, 28, 1);
-  add_conv4(layers, "W2 support", 16, 20, 28, 1);
-  add_conv4(layers, "W3 support", 4, 5, 84, 3);
-  add_conv4(layers, "W3 query", 4, 75, 84, 3);
-  add_conv4(layers, "W4 support", 4, 25, 84, 3);
-  layers.push_back({"W5 support block1", 4, 5, 84, 64, 64});
-  layers.push_back({"W5 support block2", 4, 5, 42, 160, 160});
-  layers.push_back({"W5 support block3", 4, 5, 21, 320, 320});
-  layers.push_back({"W5 support block4", 4, 5, 10, 640, 640});
-  return layers;
-}
-
 template <class Machine>
 void add_convolutions(Cases<Machine>& cases, const Layer& l) {
   using namespace kernels;
@@ -75,22 +50,17 @@ void add_convolutions(Cases<Machine>& cases, const Layer& l) {
                          .filters = l.filters,
                          .filter_height = 3,
                          .filter_width = 3,
-                         .stride = 1,
+                         .stride = int(l.stride),
                          .pad = 1};
-  // Counts per task; with stride 1 and pad 1 the output has the extents of the input.
-  const std::int64_t pixels = l.images * l.side * l.side;
-  const std::int64_t x = pixels * l.channels, y = pixels * l.filters;
+  // Counts per task.
+  const std::int64_t pixels = l.images * l.out_side() * l.out_side();
+  const std::int64_t x = l.images * l.side * l.side * l.channels, y = pixels * l.filters;
   const std::int64_t w = l.filters * 9 * l.channels;
-  const nlohmann::json shape{{"tasks", l.tasks},
-                             {"images", l.images},
-                             {"height", l.side},
-                             {"width", l.side},
-                             {"channels", l.channels},
-                             {"filters", l.filters},
-                             {"filter_height", 3},
-                             {"filter_width", 3},
-                             {"stride", 1},
-                             {"pad", 1}};
+  const nlohmann::json shape{{"tasks", l.tasks},       {"images", l.images},
+                             {"height", l.side},       {"width", l.side},
+                             {"channels", l.channels}, {"filters", l.filters},
+                             {"filter_height", 3},     {"filter_width", 3},
+                             {"stride", l.stride},     {"pad", 1}};
   const double flops = 2.0 * double(l.tasks) * double(pixels) * double(w);
   const double bytes = 4.0 * double(l.tasks) * double(x + y + w);
   auto add = [&](const char* kernel, auto prepare) {
@@ -129,7 +99,7 @@ void add_convolutions(Cases<Machine>& cases, const Layer& l) {
 template <class Machine>
 void add_normalisation(Cases<Machine>& cases, const Layer& l) {
   using namespace kernels;
-  const std::int64_t rows = l.images * l.side * l.side, channels = l.filters;
+  const std::int64_t rows = l.images * l.out_side() * l.out_side(), channels = l.filters;
   const std::int64_t count = l.tasks * rows * channels, statistics = l.tasks * channels;
   const nlohmann::json shape{{"tasks", l.tasks}, {"rows", rows}, {"channels", channels}};
   const LoopNest loops{3, {l.tasks, rows, channels}};
@@ -292,18 +262,40 @@ void add_ceilings(Cases<Machine>& cases, std::size_t copied_bytes, std::int64_t 
   add_matmul(cases, "ceiling", 1, side, side, side);
 }
 
+/// Of a CPU: what its threads reach together in registers and in memory.
+inline void add_cpu_ceilings(Cases<CpuMachine>& cases, int threads) {
+  constexpr std::int64_t kRounds = 10'000'000;  // some 40 ms, much longer than to begin a thread
+  cases.push_back({"multiply_add",
+                   "ceiling",
+                   {{"threads", threads}},
+                   double(kRounds) * double(flops_per_round()) * threads,
+                   0,
+                   [=](CpuMachine&) { return [=] { multiply_add(kRounds, threads); }; }});
+  constexpr std::size_t kCopied = std::size_t{64} << 20;  // floats: 256 MiB, beyond any cache
+  cases.push_back({"copy_in_parts",
+                   "ceiling",
+                   {{"threads", threads}},
+                   0,
+                   2.0 * sizeof(float) * double(kCopied),
+                   [=](CpuMachine&) {
+                     const auto from = std::make_shared<std::vector<float>>(kCopied, 1.0f);
+                     const auto to = std::make_shared<std::vector<float>>(kCopied);
+                     return [=] { copy_in_parts(*from, *to, threads); };
+                   }});
+}
+
 template <class Machine>
-Cases<Machine> all_cases() {
+Cases<Machine> all_cases(const std::vector<Layer>& layers) {
   Cases<Machine> cases;
-  const std::vector<Layer> layers = conv_layers();
   for (const Layer& l : layers) add_convolutions(cases, l);
   // Layers 3 and 4 have less than a tenth of the bytes.
   for (const Layer& l : layers)
-    if ((l.where.starts_with("W1") || l.where.starts_with("W3")) &&
-        (l.where.ends_with("conv1") || l.where.ends_with("conv2"))) {
-      add_normalisation(cases, l);
-      add_pooling(cases, l);
-    }
+    for (const char* workload : {"W1", "W3", "C2", "C4"})
+      if (l.where.starts_with(workload) &&
+          (l.where.ends_with("conv1") || l.where.ends_with("conv2"))) {
+        add_normalisation(cases, l);
+        add_pooling(cases, l);
+      }
   add_matmul(cases, "W1 head", 32, 75, 5, 64);
   add_matmul(cases, "W3 head", 4, 75, 5, 1600);
   for (const auto& [batch, n] : {std::pair{32, 5}, {32, 25}, {4, 100}, {32, 128}, {4, 512}})

@@ -1,5 +1,6 @@
 // kernels: times every kernel on the shapes of the workloads, one JSON object on a line for each.
-// The first two, where "ceiling", say what the machine reaches: bytes copied, and a large product.
+// The first, where "ceiling", say what the machine reaches: bytes copied, a large product, and on a
+// CPU multiply-adds in registers and a copy by all threads.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -39,11 +40,10 @@ void time_case(const Arguments& a, const Case<Machine>& c, Machine& machine) {
 }
 
 template <class Machine>
-void run(const Arguments& a, Machine& machine, std::size_t copied_bytes, std::int64_t side) {
-  Cases<Machine> cases;
-  add_ceilings(cases, copied_bytes, side);
-  for (Case<Machine>& c : all_cases<Machine>()) cases.push_back(std::move(c));
-  for (const Case<Machine>& c : cases) time_case(a, c, machine);
+void run(const Arguments& a, Machine& machine, Cases<Machine> ceilings,
+         const std::vector<Layer>& layers) {
+  for (const Case<Machine>& c : ceilings) time_case(a, c, machine);
+  for (const Case<Machine>& c : all_cases<Machine>(layers)) time_case(a, c, machine);
 }
 
 void run_on(const Arguments& a) {
@@ -51,12 +51,18 @@ void run_on(const Arguments& a) {
   require_device(device);
   if (device == Device::cpu) {
     const int cores = std::max(1, int(std::thread::hardware_concurrency()));
-    CpuMachine machine(a.threads ? a.threads : cores);
-    return run(a, machine, std::size_t{256} << 20, 1024);
+    const int threads = a.threads ? a.threads : cores;
+    CpuMachine machine(threads);
+    Cases<CpuMachine> ceilings;
+    add_ceilings(ceilings, std::size_t{256} << 20, 1024);
+    add_cpu_ceilings(ceilings, threads);
+    return run(a, machine, std::move(ceilings), cpu_layers());
   }
 #if MT_HAVE_CUDA
   CudaMachine machine(a.precision == "tf32" ? kernels::Precision::tf32 : kernels::Precision::fp32);
-  run(a, machine, std::size_t{2} << 30, 8192);
+  Cases<CudaMachine> ceilings;
+  add_ceilings(ceilings, std::size_t{2} << 30, 8192);
+  run(a, machine, std::move(ceilings), gpu_layers());
 #endif
 }
 
@@ -76,7 +82,7 @@ int main(int argc, char** argv) {
                  "cases whose kernel and place contain this text; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--threads", a.threads, "cpu: 0: one per core")->capture_default_str();
-  app.add_option("--least", a.repetitions.least, "calls timed at least")
+  app.add_option("--least", a.repetitions.least, "calls of each timed at least")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);

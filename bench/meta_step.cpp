@@ -1,5 +1,6 @@
 // meta_step: time and memory of one meta-step of training, with the settings that metatape takes.
-// One JSON object on the last line of standard output.
+// One JSON object on the last line of standard output. With --on-request it is one of several
+// programs that take turns, and speaks as bench/peers/harness.py says.
 
 #include <sys/resource.h>
 
@@ -7,11 +8,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
+#include <iostream>
 
+#include "bench/given_step.h"
 #include "bench/noise_set.h"
 #include "bench/statistics.h"
 #include "engine/error.h"
 #include "engine/optim/optimizer.h"
+#include "meta/episode_feed.h"
 #include "meta/memory.h"
 #include "meta/programs.h"
 #include "meta/recipe.h"
@@ -28,6 +33,8 @@ namespace {
 struct BenchArguments {
   RunArguments run;
   Repetitions repetitions{.warm_up = 3, .seconds = 2};
+  std::string step, costs;
+  bool on_request = false;
 };
 
 /// Bytes taken on the device by all processes; 0 on the CPU.
@@ -65,34 +72,55 @@ DataSet open_or_draw(const Config& config, const std::string& path) {
   return open_data(config, path);
 }
 
+using Clock = std::chrono::steady_clock;
+
+double milliseconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
 class MetaStep {
  public:
   MetaStep(const Config& config, const std::string& data_path, const Target& target)
       : target_(target),
         data_(open_or_draw(config, data_path)),
         workload_(assemble(config, data_)),
+        begin_(Clock::now()),
         recorded_(record_training(config, workload_.model,
                                   episode_input(config, *workload_.training, target), target)),
+        compile_ms_(milliseconds_since(begin_)),
         taken_before_(device_bytes_taken(target.device)) {
     initialise(store_, workload_.model.parameters, precision_of(config),
                std::uint64_t(config.seed));
-    Tensor lr({}, precision_of(config));
-    lr.set_at(0, config.outer.lr);
-    store_[kLearningRateState] = lr;
+    store_[kLearningRateState] = Tensor({}, precision_of(config));
+    set_rate(config.outer.lr);
     executor_ = make_executor(recorded_.program, store_);
     EpisodeFeed(recorded_, *workload_.training, *executor_).feed(0, 0, config.outer.tasks);
   }
 
+  /// One step from what the file gives, compared with its results. From then on every step repeats
+  /// it: the rate is zero.
+  nlohmann::json check(const std::string& path) {
+    const GivenStep given(path, workload_.model.parameters);
+    given.write_parameters(store_);
+    given.write_episodes(*executor_);
+    time(1);
+    executor_->read_states();
+    const nlohmann::json agreement = given.agreement(store_, last_[0]);
+    given.write_parameters(store_);
+    set_rate(0);
+    return agreement;
+  }
+
   /// Milliseconds of each of `steps` meta-steps in a row, the host waiting for the last one only.
   double time(int steps) {
-    const auto begin = std::chrono::steady_clock::now();
+    const auto begin = Clock::now();
     for (int k = 0; k < steps; ++k) executor_->step();
     last_ = executor_->collect().back();
-    const auto end = std::chrono::steady_clock::now();
+    const double milliseconds = milliseconds_since(begin);
     if (!std::isfinite(last_[0]))
       fail(ErrorKind::numerical, "meta_step", "the loss is {}: what was timed is no training",
            last_[0]);
-    return std::chrono::duration<double, std::milli>(end - begin).count() / steps;
+    return milliseconds / steps;
   }
 
   nlohmann::json measure(const Repetitions& repetitions) {
@@ -110,13 +138,13 @@ class MetaStep {
     return result;
   }
 
- private:
   nlohmann::json describe() const {
     const Program& p = recorded_.program;
     const MemoryNeed need = memory_need(p);
     const char* images = data_.path == "noise" ? "noise" : data_.path.empty() ? "drawn" : "file";
     return {
-        {"loss", last_[0]},
+        {"loss", last_.empty() ? 0 : last_[0]},
+        {"compile_ms", compile_ms_},
         {"episodes", recorded_.draws_episodes ? "drawn in each step" : "fed once, before timing"},
         {"images", images},
         {"instructions", p.instruction_count()},
@@ -129,21 +157,63 @@ class MetaStep {
         {"host_peak_bytes", peak_resident_bytes()}};
   }
 
+  /// A line "position op flops bytes" for each instruction that runs, in the order in which they
+  /// run, so that the lines of MT_TRACE can be held against them.
+  void write_costs(const std::string& path) const {
+    std::ofstream out(path);
+    const Graph& graph = recorded_.program.graph;
+    for (const Node& node : graph.nodes) {
+      if (!runs(op_def(node.op))) continue;
+      const std::vector<ValueType> in = graph.input_types(node);
+      const Cost cost = instruction_cost(node.op, {in, node.type, node.attr});
+      out << fmt::format("{} {} {} {}\n", node.instruction, op_name(node.op), cost.flops,
+                         cost.bytes);
+    }
+    if (!out) fail(ErrorKind::io, path, "cannot be written");
+  }
+
+ private:
+  void set_rate(double rate) { store_.at(kLearningRateState).set_at(0, rate); }
+
   Target target_;
   DataSet data_;
   Workload workload_;
+  Clock::time_point begin_;
   RecordedProgram recorded_;
+  double compile_ms_;  ///< to record and compile
   std::int64_t taken_before_;
   StateStore store_;
   std::unique_ptr<Executor> executor_;
   std::vector<double> last_;
 };
 
+/// The numbers of an object, a line "key value" for each.
+void print_numbers(const nlohmann::json& object) {
+  for (const auto& [key, value] : object.items())
+    if (value.is_number()) fmt::print("{} {}\n", key, value.dump());
+}
+
+/// Compares, says "ready", and then takes a step for each line that it is given.
+void serve(MetaStep& step, const BenchArguments& a) {
+  if (!a.step.empty()) print_numbers(step.check(a.step));
+  print_numbers(step.describe());
+  fmt::print("ready\n");
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line);) {
+    fmt::print("step_ms {:.6f}\n", step.time(1));
+    std::fflush(stdout);
+  }
+}
+
 void run(const BenchArguments& a) {
-  const Config config = a.run.resolve().config;
+  Config config = a.run.resolve().config;
+  if (!a.step.empty()) GivenStep::use_gradient_descent(config);
   const Target target = a.run.target(config);
   require_device(target.device);
-  nlohmann::json result = MetaStep(config, a.run.data, target).measure(a.repetitions);
+  MetaStep step(config, a.run.data, target);
+  if (!a.costs.empty()) step.write_costs(a.costs);
+  if (a.on_request) return serve(step, a);
+  nlohmann::json result = step.measure(a.repetitions);
   result["recipe"] = a.run.recipe;
   result["settings"] = a.run.set;
   result["device"] = place_of(a.run.device);
@@ -168,6 +238,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   app.add_option("--seconds", a.repetitions.seconds, "timed at least")->capture_default_str();
+  app.add_option("--warm-up", a.repetitions.warm_up, "meta-steps before")->capture_default_str();
+  app.add_option("--step", a.step, "start from this file, and compare with its results");
+  app.add_flag("--on-request", a.on_request, "a step for each line of standard input");
+  app.add_option("--costs", a.costs, "file for flops and bytes of each instruction");
   CLI11_PARSE(app, argc, argv);
   try {
     metatape::bench::run(a);

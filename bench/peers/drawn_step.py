@@ -2,6 +2,7 @@
 """A meta-step on drawn images with PyTorch's eager float64 result as the reference.
 
 drawn_step.py --workload W5 --dump W5.safetensors [--device cuda] [--tasks T]
+drawn_step.py --settings '{"task": {...}, ...}' --dump FILE
 Stands in for `metatape step` where the command, its data or the network is missing.
 """
 
@@ -45,7 +46,7 @@ def draw_theta(rng, settings):
             for i in range(1, 4):
                 add_conv(f"block{b}.conv{i}", f"block{b}.bn{i}", width,
                          channels if i == 1 else width, 3)
-            add_conv(f"block{b}.shortcut.conv", f"block{b}.shortcut.bn", width, channels, 1)
+            add_conv(f"block{b}.shortcut_conv", f"block{b}.shortcut_bn", width, channels, 1)
             channels = width
         features = channels
     head, deviation = (settings["task"]["ways"], features), model.get("head_deviation", 0)
@@ -91,14 +92,17 @@ def reference(settings, theta, episodes, device):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workload", required=True)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--workload", help="of workloads.json")
+    source.add_argument("--settings", type=json.loads, help="as there, in JSON")
     parser.add_argument("--dump", required=True)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--tasks", type=int)
     arguments = parser.parse_args()
 
-    settings = load_workload(arguments.workload)["settings"]
+    settings = arguments.settings or load_workload(arguments.workload)["settings"]
     settings["model"].setdefault("batch_norm_epsilon", 1e-5)
     settings["inner"].update(adapt="all", order="exact")
     settings["outer"]["tasks"] = arguments.tasks or settings["outer"]["tasks"]

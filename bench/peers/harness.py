@@ -1,10 +1,16 @@
-"""What the peers share: arguments, the comparison that precedes any timing, timing. NumPy only."""
+"""What the peers share: arguments, the comparison that precedes any timing, timing. NumPy only.
+
+With --on-request a peer is one of several programs that take turns (tools/bench). It prints lines
+"key value" with the figures of the comparison, then "ready", and for each line that it reads takes
+a step and prints "step_ms <milliseconds>". It ends with its standard input.
+"""
 
 import argparse
 import json
 import math
 import resource
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -12,19 +18,8 @@ import numpy as np
 
 from report import Report
 from step_file import load_step
+from tolerances import NMSE, agrees
 
-# Largest accepted sum |g - r|^2 / sum |r|^2 over the whole meta-gradient g; r is the float64
-# reference. For f64 also the largest difference over the largest element, for each parameter.
-#   f64      other orders of summation.
-#   strict   f32 rounding, amplified where ReLU or max-pooling choose otherwise near a tie:
-#            1e-12 on W1, 1e-3 on one task of W3 (losses 1e-7 and 8e-5; PyTorch on a CPU).
-#            A first-order gradient has 1 and 0.4.
-#   default  what TF32 convolutions leave is recorded and not judged: emulated on a CPU, 5e-4 on W1
-#            and 1 on W2. The same program must have agreed at strict just before.
-NMSE = {"f64": 1e-18, "strict": 1e-2, "default": math.inf}
-RELATIVE = {"f64": 1e-9, "strict": math.inf, "default": math.inf}
-# Largest accepted difference of a task's loss, over the largest loss.
-LOSS = {"f64": 1e-9, "strict": 2e-3, "default": math.inf}
 DISAGREES = 3  # exit code
 WARM_UP_STEPS = 3
 LEAST_ITERATIONS = 5
@@ -53,7 +48,12 @@ def parse_arguments(description, variants):
     parser.add_argument("--seconds", type=float, default=20,
                         help="stop timing after so long, with 5 iterations at least")
     parser.add_argument("--json", required=True, help="result file; written as soon as known")
-    return parser.parse_args()
+    parser.add_argument("--on-request", action="store_true",
+                        help="time a step for each line of standard input; one precision")
+    arguments = parser.parse_args()
+    if arguments.on_request and arguments.precision not in (["strict"], ["f64"]):
+        parser.error("--on-request needs --precision strict or --precision f64")
+    return arguments
 
 
 def start(peer, arguments, **fields):
@@ -73,6 +73,13 @@ def passes(arguments):
     return [(p, arguments.iterations if p in wanted else 0) for p in NMSE if p in compared]
 
 
+def release(step, arguments):
+    """A program that takes turns does without the double copy of what is on the device: its
+    resident memory is compared."""
+    if arguments.on_request:
+        step.episode = ()
+
+
 def agreement(step, loss, meta_grad):
     """How far losses and meta-gradient (name -> array) are from the reference."""
     def relative(found, reference):
@@ -88,13 +95,6 @@ def agreement(step, loss, meta_grad):
             "meta_grad_nmse": float(error / norm),
             "meta_grad_max_relative": float(np.max([relative(found[n], r)
                                                     for n, r in step.meta_grad.items()]))}
-
-
-def agrees(figures, precision):
-    return (all(math.isfinite(figure) for figure in figures.values())
-            and figures["meta_grad_nmse"] <= NMSE[precision]
-            and figures["meta_grad_max_relative"] <= RELATIVE[precision]
-            and figures["loss_max_relative"] <= LOSS[precision])
 
 
 def settle_agreement(report, precision, figures):
@@ -122,8 +122,26 @@ def settle_times(report, precision, milliseconds, **fields):
           f"({times['quartile_1']:.3f} to {times['quartile_3']:.3f})", flush=True)
 
 
-def measure(report, precision, iterations, seconds, run_step, peak_memory):
+def timed(run_step):
+    """Milliseconds of run_step(), which returns when the device is done."""
+    before = time.perf_counter()
+    run_step()
+    return 1e3 * (time.perf_counter() - before)
+
+
+def serve(found, run_step):
+    for key, value in found.items():
+        print(key, value)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        print(f"step_ms {timed(run_step):.6f}", flush=True)
+
+
+def measure(report, precision, iterations, arguments, run_step, peak_memory):
     """Times run_step(), which returns when the device is done; then peak_memory() bytes."""
+    if arguments.on_request:
+        found = report.fields["precisions"][precision]
+        return serve({"prepare_s": found["prepare_s"]} | found["agreement"], run_step)
     if iterations == 0:
         return
     begin = time.perf_counter()
@@ -132,11 +150,9 @@ def measure(report, precision, iterations, seconds, run_step, peak_memory):
     warm_up = time.perf_counter() - begin
     milliseconds, begin = [], time.perf_counter()
     while len(milliseconds) < max(iterations, LEAST_ITERATIONS):
-        before = time.perf_counter()
-        run_step()
-        after = time.perf_counter()
-        milliseconds.append(1e3 * (after - before))
-        if after - begin > seconds and len(milliseconds) >= LEAST_ITERATIONS:
+        milliseconds.append(timed(run_step))
+        spent = time.perf_counter() - begin
+        if spent > arguments.seconds and len(milliseconds) >= LEAST_ITERATIONS:
             break
     settle_times(report, precision, milliseconds, warm_up_s=warm_up,
                  peak_memory_bytes=peak_memory())

@@ -67,8 +67,8 @@ def make_task_loss(settings, pool):
     def resnet12(p, x):
         for b in range(1, 5):
             block = f"block{b}."
-            shortcut = conv(p, block + "shortcut.conv", x, pad=0)
-            shortcut = batch_norm(p, block + "shortcut.bn", shortcut)
+            shortcut = conv(p, block + "shortcut_conv", x, pad=0)
+            shortcut = batch_norm(p, block + "shortcut_bn", shortcut)
             for i in range(1, 4):
                 x = batch_norm(p, f"{block}bn{i}", conv(p, f"{block}conv{i}", x))
                 x = jax.nn.leaky_relu(x + shortcut if i == 3 else x, 0.1)
@@ -172,6 +172,7 @@ def main():
         episode = jax.device_put(tuple(
             a.transpose(0, 1, 3, 4, 2).astype(dtype) if a.ndim == 5 else a.astype(np.int32)
             for a in step.episode))
+        harness.release(step, arguments)
 
         begin = time.perf_counter()
         run = jax.jit(make_step(step.settings, arguments.variant)).lower(theta, episode).compile()
@@ -182,7 +183,7 @@ def main():
             step, np.asarray(losses),
             {n: layout.to_file(n, np.asarray(g), step.meta_grad[n].shape)
              for n, g in slopes.items()}))
-        harness.measure(report, precision, iterations, arguments.seconds,
+        harness.measure(report, precision, iterations, arguments,
                         lambda: jax.block_until_ready(run(theta, episode)),
                         lambda: peak_memory(device))
 

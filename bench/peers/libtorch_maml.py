@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The MAML meta-step in LibTorch (C++), eager, tasks in a loop: libtorch/libtorch_maml.cpp.
 
-libtorch_maml.py build       builds the program only
+libtorch_maml.py build       builds the program only, and prints where it is
+libtorch_maml.py flatten DUMP FLAT PRECISION   writes the reference as the program reads it, and
+                             prints the program's arguments for steps on request, one on a line
 libtorch_maml.py --help      the arguments of a run
 
 Builds the program once (about a minute), with the PyTorch of this Python, into the folder
@@ -20,7 +22,8 @@ import numpy as np
 import torch
 
 import harness
-from step_file import EPISODE
+import tolerances
+from step_file import EPISODE, load_step
 
 SOURCE = Path(__file__).resolve().parent / "libtorch"
 
@@ -93,16 +96,22 @@ def write_flat(path, step):
             offset += array.nbytes
 
 
-def program_arguments(step, arguments, flat, precision, iterations):
+def program_arguments(step, flat, precision, device, iterations, seconds):
     model, inner = step.settings["model"], step.settings["inner"]
-    values = {"file": flat, "device": arguments.device, "precision": precision,
+    values = {"file": flat, "device": device, "precision": precision,
               "network": model["name"], "pool": model["pool"],
               "epsilon": model["batch_norm_epsilon"],
               "inner_steps": inner["steps"], "inner_lr": inner["lr"],
-              "iterations": iterations, "seconds": arguments.seconds,
-              "nmse": harness.NMSE[precision],
-              "relative": harness.RELATIVE[precision], "loss": harness.LOSS[precision]}
+              "iterations": iterations, "seconds": seconds,
+              "nmse": tolerances.NMSE[precision],
+              "relative": tolerances.RELATIVE[precision], "loss": tolerances.LOSS[precision]}
     return [f"{key}={value}" for key, value in values.items()]
+
+
+def flatten(dump, flat, precision):
+    step = load_step(dump)
+    write_flat(flat, step)
+    print("\n".join(program_arguments(step, flat, precision, "cpu", "on_request", 0)))
 
 
 def read_output(text):
@@ -134,6 +143,8 @@ def main():
     folder = os.environ.get("METATAPE_PEERS_BUILD", Path(tempfile.gettempdir()) / "metatape_peers")
     if sys.argv[1:] == ["build"]:
         return print(build(folder))
+    if sys.argv[1:2] == ["flatten"]:
+        return flatten(*sys.argv[2:])
     arguments = harness.parse_arguments(__doc__, ("loop",))
     program = build(folder)
     on_gpu = arguments.device == "cuda"
@@ -144,7 +155,8 @@ def main():
         flat = Path(scratch) / "step"
         write_flat(flat, step)
         for precision, iterations in harness.passes(arguments):
-            run_program([program, *program_arguments(step, arguments, flat, precision, iterations)],
+            run_program([program, *program_arguments(step, flat, precision, arguments.device,
+                                                     iterations, arguments.seconds)],
                         report, precision)
 
 

@@ -31,7 +31,8 @@ def conv_operands(s):
     """x and y [T,N,H,W,C], filters [T,K,C,R,S]; pixels stand as in channels-last images."""
     x = uniform(s["tasks"], s["images"], s["height"], s["width"], s["channels"])
     w = uniform(s["tasks"], s["filters"], s["channels"], s["filter_height"], s["filter_width"])
-    y = uniform(s["tasks"], s["images"], s["height"], s["width"], s["filters"])
+    height, width = ((s[side] - 1) // s["stride"] + 1 for side in ("height", "width"))
+    y = uniform(s["tasks"], s["images"], height, width, s["filters"])
     return x, w, y
 
 

@@ -126,6 +126,7 @@ def main():
     for precision, iterations in harness.passes(arguments):
         dtype = modes.set(precision)
         theta, episode = to_device(step, dtype, arguments.device)
+        harness.release(step, arguments)
         begin = time.perf_counter()
         if dtype not in prepared:
             prepared[dtype] = prepare(arguments, step, theta, episode)
@@ -146,7 +147,7 @@ def main():
 
         if on_gpu and not graph:
             torch.cuda.reset_peak_memory_stats()
-        harness.measure(report, precision, iterations, arguments.seconds, run_step,
+        harness.measure(report, precision, iterations, arguments, run_step,
                         torch.cuda.max_memory_allocated if on_gpu else harness.resident_peak)
         del run, run_step
         if on_gpu:

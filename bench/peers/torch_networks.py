@@ -44,8 +44,8 @@ def resnet12(p, x, model, batch_norm):
     epsilon = model["batch_norm_epsilon"]
     for b in range(1, 5):
         block = f"block{b}."
-        shortcut = F.conv2d(x, p[block + "shortcut.conv.weight"])
-        shortcut = batch_norm(p, block + "shortcut.bn", shortcut, epsilon)
+        shortcut = F.conv2d(x, p[block + "shortcut_conv.weight"])
+        shortcut = batch_norm(p, block + "shortcut_bn", shortcut, epsilon)
         for i in range(1, 4):
             x = F.conv2d(x, p[f"{block}conv{i}.weight"], padding=1)
             x = batch_norm(p, f"{block}bn{i}", x, epsilon)

@@ -3,12 +3,14 @@
 // libtorch_maml key=value...   with the keys of struct Options; libtorch_maml.py calls it.
 // Reads one file of tensors as libtorch_maml.py writes them, compares with the losses and the
 // meta-gradient in it, and only then times. Prints "key value" lines; exit code 3: it disagrees.
+// With iterations=on_request it says "ready" and takes a step for each line of standard input.
 #include <sys/resource.h>
 #include <torch/torch.h>
 
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <iostream>
 #include <map>
 #include <string>
 #include <vector>
@@ -100,7 +102,7 @@ Tensor resnet12(const Tensors& p, Tensor x, const Settings& s) {
   for (int b = 1; b <= 4; ++b) {
     const std::string block = "block" + std::to_string(b) + ".";
     const Tensor shortcut =
-        batch_norm(p, block + "shortcut.bn", torch::conv2d(x, p.at(block + "shortcut.conv.weight")),
+        batch_norm(p, block + "shortcut_bn", torch::conv2d(x, p.at(block + "shortcut_conv.weight")),
                    s.epsilon);
     for (int i = 1; i <= 3; ++i) {
       const std::string n = std::to_string(i);
@@ -205,6 +207,16 @@ int64_t peak_memory(const torch::Device& device) {
   return int64_t(usage.ru_maxrss) * 1024;
 }
 
+template <class TimedStep>
+void serve(const TimedStep& timed_step) {
+  std::printf("ready\n");
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line);) {
+    std::printf("step_ms %.6f\n", timed_step());
+    std::fflush(stdout);
+  }
+}
+
 int run(const Options& o) {
   const torch::Device device(o.text("device"));
   const Settings settings{o.text("network") == "resnet12", o.text("pool") == "stride",
@@ -216,11 +228,12 @@ int run(const Options& o) {
     at::globalContext().setAllowTF32CuBLAS(false);
   }
   const auto dtype = o.text("precision") == "f64" ? torch::kFloat64 : torch::kFloat32;
-  const Tensors all = read_tensors(o.text("file"));
+  Tensors all = read_tensors(o.text("file"));
   Tensors theta = group(all, "theta/"), episode;
   for (auto& entry : theta) entry.second = entry.second.to(device, dtype).requires_grad_();
   for (const char* name : {"support_x", "query_x"}) episode[name] = all.at(name).to(device, dtype);
   for (const char* name : {"support_y", "query_y"}) episode[name] = all.at(name).to(device);
+  for (const char* name : {"support_x", "query_x"}) all.erase(name);
 
   double begin = now_ms();
   const Result result = meta_step(theta, episode, settings);
@@ -229,15 +242,18 @@ int run(const Options& o) {
   const bool agreed = agrees(result, theta, all, o);
   std::fflush(stdout);
   if (!agreed) return kDisagrees;
-  const int iterations = int(o.number("iterations"));
-  if (iterations == 0) return 0;
-
   const auto timed_step = [&] {
     const double before = now_ms();
     meta_step(theta, episode, settings);
     synchronize(device);
     return now_ms() - before;
   };
+  if (o.text("iterations") == "on_request") {
+    serve(timed_step);
+    return 0;
+  }
+  const int iterations = int(o.number("iterations"));
+  if (iterations == 0) return 0;
   reset_peak_memory(device);
   begin = now_ms();
   for (int i = 0; i < kWarmUpSteps; ++i) timed_step();

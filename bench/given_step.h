@@ -1,0 +1,39 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/exec/executor.h"
+#include "engine/io/safetensors.h"
+#include "engine/params.h"
+#include "meta/config.h"
+
+namespace metatape::bench {
+
+/// A meta-step in a file: parameters, episodes, and the losses and gradients that somebody else
+/// computed from them in double (bench/peers/step_file.py).
+///
+/// The program of training fetches no gradient, and it is the one to check, because it is timed. So
+/// it takes a step of plain gradient descent at a rate so large that the new parameters are the
+/// gradient: g = (theta - theta') / rate, to the rounding of theta' alone.
+class GivenStep {
+ public:
+  GivenStep(const std::string& path, std::vector<Parameter> parameters);
+
+  static void use_gradient_descent(Config&);
+
+  /// theta as in the file, in the precision of the store's.
+  void write_parameters(StateStore&) const;
+  void write_episodes(Executor&) const;
+
+  /// After one committed step from there: how far the result is from the file's. As the peers
+  /// (bench/peers/harness.py): loss_max_relative, meta_grad_nmse, meta_grad_max_relative.
+  nlohmann::json agreement(const StateStore& after, double mean_loss) const;
+
+ private:
+  SafetensorsFile file_;
+  std::vector<Parameter> parameters_;
+};
+
+}  // namespace metatape::bench
