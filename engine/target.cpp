@@ -7,7 +7,7 @@
 
 #include "engine/error.h"
 #if MT_HAVE_CUDA
-#include "kernels/common/cuda_api.h"
+#include "engine/exec/cuda_memory.h"
 #endif
 
 namespace metatape {
@@ -31,7 +31,7 @@ bool built_with_cuda() { return true; }
 std::size_t free_memory(Device device) {
   if (device == Device::cpu) return free_host_memory();
   std::size_t available = 0, total = 0;
-  cudaMemGetInfo(&available, &total);
+  check_cuda(cudaMemGetInfo(&available, &total), "asking how much memory is free");
   return available;
 }
 

@@ -17,7 +17,7 @@ DeviceBuffer::DeviceBuffer(std::size_t bytes, const std::string& what) : bytes_(
   const cudaError_t status = cudaMalloc(&data_, std::max<std::size_t>(bytes, 1));
   if (status == cudaErrorMemoryAllocation) {
     std::size_t available = 0, total = 0;
-    cudaMemGetInfo(&available, &total);
+    check_cuda(cudaMemGetInfo(&available, &total), "asking how much memory is free");
     fail(ErrorKind::memory, what,
          "needs {} MiB of the GPU, which has {} of {} MiB free; use fewer tasks at once "
          "(outer.tasks) or inner.recompute=true",

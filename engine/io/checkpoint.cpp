@@ -1,5 +1,6 @@
 #include "engine/io/checkpoint.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "engine/io/file_layout.h"
@@ -59,7 +60,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path,
            "config.json)",
            name, shape.str(), file_shape(*p).str());
     Tensor tensor(shape, dtype_of(view.dtype, path.string(), name));
-    std::memcpy(tensor.bytes().data(), view.bytes.data(), view.bytes.size());
+    std::ranges::copy(view.bytes, tensor.bytes().begin());  // there may be none
     checkpoint.state[name] = p ? from_file_layout(tensor, *p) : std::move(tensor);
   }
   for (const Parameter& p : parameters)

@@ -49,6 +49,7 @@ std::string SafetensorsWriter::header() const {
   std::vector<std::string> entries;
   if (!metadata_.empty()) {
     std::vector<std::string> texts;
+    texts.reserve(metadata_.size());
     for (const auto& [key, value] : metadata_)
       texts.push_back(fmt::format("{}:{}", quoted(key), quoted(value)));
     entries.push_back(fmt::format("\"__metadata__\":{{{}}}", fmt::join(texts, ",")));

@@ -36,6 +36,7 @@ bool ImageCollection::contains(const std::string& class_name, const std::string&
 
 std::vector<std::string> ImageCollection::class_names() const {
   std::vector<std::string> names;
+  names.reserve(classes_.size());
   for (const auto& [name, images] : classes_) names.push_back(name);
   return names;
 }

@@ -7,6 +7,7 @@ import tempfile
 CLEAN = {
     "kernels/a/a.cpp": '#include "kernels/a/a.h"\n#include <cblas.h>\n#include <cmath>\n',
     "engine/io/b.cpp": '#include "kernels/a/a.h"\n#include <nlohmann/json.hpp>\n',
+    "engine/exec/c.cpp": "~A() { cudaFree(p); }\nvoid f() {\n  check_cuda(\n      cudaMalloc(&p, 8));\n}\n",
     "meta/data/c.cpp": '#include "engine/b.h"\n#include <png.h>\n',
     "kernels/common/launch.cuh": "#define MT_LAUNCH(k, g, b, s, t) k<<<g, b, s, t>>>\n",
     "kernels/common/device.cuh": "#define MT_SHARED(type, name, ...) __shared__ type name\n",
@@ -38,6 +39,8 @@ FAULTS = [
     ("check_source", "tests/bad_test.cpp", "EXPECT_NEAR(f(1, 2), 3, 1e-5);\n"),
     ("check_source", "kernels/a/bad.cu", "kernel<<<1, 32>>>(x);\n"),
     ("check_source", "kernels/a/bad.h", "kernel<<<1, 32>>>(x);\n"),
+    ("check_source", "engine/exec/bad.cpp", "void f() {\n  cudaMalloc(&p, 8);\n}\n"),
+    ("check_source", "engine/exec/bad.cpp", "int a;\nif (a) cudaStreamSynchronize(s);\n"),
     ("check_source", "kernels/a/bad.cu", 'asm volatile("bar.sync 0;");\n'),
     ("check_source", "kernels/a/bad.cu", 'asm("bar.sync 0;");\n'),
     ("check_source", "kernels/a/bad.cu", "__trap();\n"),
