@@ -105,7 +105,7 @@ void add_adaptation_curves(Report& report) {
               .curves = {}};
     for (const AccuracyRow& row : report.accuracy)
       if (row.evaluation == evaluation && is_accuracy(row) == accuracy &&
-          !row.summary.by_step.empty())
+          row.summary.by_step.size() > 1)  // closed forms have no steps to draw
         plot.curves.push_back({row.experiment, row.summary.by_step});
     add_plot(report, std::move(plot));
   }

@@ -40,10 +40,13 @@ def main():
     _, cpu = train(command, work / "cpu", "cpu")
     drawn, gpu = train(command, work / "cuda", "cuda")
     fed, _ = train(command, work / "fed", "cuda", "--set", "data.resident=false")
+    _, chunked = train(command, work / "chunked", "cuda", "--set", "outer.chunk=1")
     assert len(cpu) == len(gpu) == SETTINGS["train.iterations"], (cpu, gpu)
     assert len(set(cpu)) == len(cpu), f"the losses repeat: {cpu}"
-    for k, (a, b) in enumerate(zip(cpu, gpu)):
-        assert abs(a - b) <= AGREEMENT * abs(a), f"iteration {k + 1}: {a} on the CPU, {b} on the GPU"
+    assert len(chunked) == len(cpu), chunked
+    for k, (a, *others) in enumerate(zip(cpu, gpu, chunked)):
+        for b in others:
+            assert abs(a - b) <= AGREEMENT * abs(a), f"iteration {k + 1}: CPU {a}, GPU {b}"
     assert drawn["state_hash"] == fed["state_hash"], "drawn in the program, and fed: other bits"
 
     arguments = ("eval", "--run", str(work / "cuda"), "--split", "test", "--tasks", "4", "--device")

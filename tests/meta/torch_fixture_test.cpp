@@ -1,4 +1,4 @@
-// Whole meta-steps against PyTorch in f64 (tests/oracle/torch_maml.py make).
+// Whole meta-steps against PyTorch in f64 (tests/oracle/torch_step.py make).
 
 #include <gtest/gtest.h>
 
