@@ -8,6 +8,7 @@ namespace metatape {
 namespace {
 
 constexpr double kMostDifference = 0.1;  // of what was announced
+constexpr double kMostAbove = 0.05;      // a forecast that is too low ends a run later
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kSanitized = true;
@@ -24,20 +25,23 @@ double peak_bytes(const Workplace& place, const std::string& out, const Argument
 void expect_planned_memory(const std::vector<std::string>& more, const char* threads) {
   if (kSanitized) GTEST_SKIP() << "the address sanitizer takes memory of its own";
   const Workplace place;
-  const Arguments run = Arguments{"--threads", threads} +
-                        settings({"model.width=64", "outer.tasks=16", "inner.steps=2"}) +
-                        settings(more) + settings({"train.iterations=2"});
-  // The program and its libraries at work on next to nothing: one point, one unit, no data set.
-  const double empty = peak_bytes(
-      place, "empty",
-      Arguments{"--threads", threads, "--recipe", "sinusoid-10shot-maml"} +
-          settings({"train.iterations=1", "model.width=1", "outer.tasks=1", "task.shots=1"}));
-  const double used = peak_bytes(place, "run", run) - empty;
-  const nlohmann::json plan = place.result_of(Arguments{"plan"} + run);
-  const double planned =
-      plan.at("arena_bytes").get<double>() + plan.at("resident_bytes").get<double>();
+  const auto arguments = [&](const char* tasks) {
+    return Arguments{"--threads", threads} +
+           settings({"model.width=64", "inner.steps=2", std::string("outer.tasks=") + tasks}) +
+           settings(more) + settings({"train.iterations=2"});
+  };
+  const auto planned_bytes = [&](const Arguments& run) {
+    const nlohmann::json plan = place.result_of(Arguments{"plan"} + run);
+    return plan.at("arena_bytes").get<double>() + plan.at("resident_bytes").get<double>();
+  };
+  // The program and its libraries at work on one task: oneDNN generates code for each shape of
+  // convolution, 5 MB in all.
+  const double empty = peak_bytes(place, "one", arguments("1")) - planned_bytes(arguments("1"));
+  const double used = peak_bytes(place, "run", arguments("16")) - empty;
+  const double planned = planned_bytes(arguments("16"));
   EXPECT_LE(std::abs(used - planned), kMostDifference * planned)
       << used << " bytes used above " << empty << ", " << planned << " planned";
+  EXPECT_LE(used, (1 + kMostAbove) * planned);
   testing::Test::RecordProperty("used_over_planned", std::to_string(used / planned));
 }
 
