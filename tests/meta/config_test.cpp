@@ -119,6 +119,12 @@ TEST(Config, RefusesValuesOfAnotherType) {
                [&] { set_config(config, "outer.optimizer", json(3)); });
 }
 
+TEST(Config, RefusesTextThatIsNoUtf8) {
+  Config c;
+  expect_error(ErrorKind::usage, "is not possible; expected one of all, head, body, context",
+               [&] { set_config(c, "inner.adapt=\xff\xfe"); });
+}
+
 TEST(Config, AnswersAnUnknownKeyWithTheNearest) {
   expect_refused("inner.step=3", "did you mean inner.steps?");
   expect_refused("outer.task=3", "did you mean outer.tasks?");
