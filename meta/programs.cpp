@@ -173,7 +173,10 @@ RecordedProgram record_prediction(const Config& config, const Model& model,
   const Learned learned = method.adaptation->learn(task, method.test_steps);
   const Scope scope(tape, "query");
   std::vector<Var> fetch{exp(log_softmax(learned.predict(learned.steps, r.episodes.query_x)))};
-  return end_with_assumptions(std::move(r), layout, std::move(fetch), learned.assumptions, target);
+  RecordedProgram recorded =
+      end_with_assumptions(std::move(r), layout, std::move(fetch), learned.assumptions, target);
+  recorded.inner_steps = learned.steps;
+  return recorded;
 }
 
 RecordedProgram record_gradients(const Config& config, const Model& model,

@@ -30,6 +30,7 @@ struct RecordedProgram {
   std::unique_ptr<Tape> tape;
   Program program;
   bool draws_episodes = false;
+  std::int64_t inner_steps = 0;  ///< of prediction: taken before it; closed forms take none
   std::int64_t runs = 1;  ///< of training: for a meta-step, whose tasks come in as many chunks
   /// Of training: names of the scalars fetched after loss and score, then what it means that one
   /// of the counts fetched after those is positive.

@@ -99,6 +99,20 @@ TEST(Predict, TheProtocolIsASetting) {
   EXPECT_NE(j.at("predictions")[0].at("probability"), own.at("predictions")[0].at("probability"));
 }
 
+TEST(Predict, FittedHeadsTakeMoreClassesThanTheRunHad) {
+  const PredictRun run;
+  run.result_of(run.train("fitted", {"train.iterations=40", "outer.lr=0.01",
+                                     "inner.solver=prototypes", "eval.protocol=inductive"}));
+  run.write({{"support/black/0.png", encode_png(grey(0))},
+             {"support/white/0.png", encode_png(grey(255))}});
+  const nlohmann::json j =
+      run.result_of({"predict", "--run", "fitted", "--support", "support", "--query", "query"});
+  EXPECT_EQ(j.at("ways"), 5);
+  EXPECT_EQ(j.at("inner_steps"), 0);
+  EXPECT_EQ(j.at("predictions")[0].at("probabilities").size(), 5u);
+  EXPECT_EQ(run.run(kPredict).exit_code, 2) << "a trained head has as many outputs as classes";
+}
+
 TEST(Predict, RefusesWhatIsWrongWithTheFolders) {
   const PredictRun run;
   std::filesystem::create_directories(run.path("empty/nothing"));

@@ -207,7 +207,7 @@ void predict_command(const PredictArguments& a, const Output& output) {
               {"ways", task.ways()},
               {"classes", task.classes},
               {"shots", task.shots},
-              {"inner_steps", config.inner.test_steps},
+              {"inner_steps", recorded.inner_steps},
               {"protocol", config.eval.protocol},
               {"precision", config.train.precision},
               {"images", describe(form)},
@@ -220,7 +220,7 @@ void predict_command(const PredictArguments& a, const Output& output) {
         a.out, a.out.ends_with(".json") ? result.dump(2) + "\n" : to_csv(all, task.classes));
   std::string text = to_table(all, task.classes);
   text += fmt::format("\n{} images, {}-way, {} inner steps, {} batch norm", all.size(), task.ways(),
-                      config.inner.test_steps, config.eval.protocol);
+                      recorded.inner_steps, config.eval.protocol);
   if (accuracy) text += fmt::format("; {:.2f} % are as their folders say", *accuracy);
   output.result(result, text);
 }
