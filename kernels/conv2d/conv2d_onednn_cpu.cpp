@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "kernels/common/divisor.h"
@@ -191,6 +192,29 @@ class Filters {
   std::vector<memory> views_;
 };
 
+using Arguments = std::unordered_map<int, memory>;
+
+/// Forward and input gradient: images in, filters, images out. `images_of(convolution, task, first
+/// image)` names the two blocks of images of a piece.
+template <class Args, class ImagesOf>
+void convolve_with_filters(ConvMap map, const Args& args, const CpuContext& context,
+                           const ImagesOf& images_of) {
+  const Conv2dGeometry& g = args.geometry;
+  const Pieces pieces(map, g);
+  const OneThread one_thread;
+  const Filters filters(*pieces.whole, g, args.w, args.w_task_stride, args.workspace, context);
+  float* const scratchpads = args.workspace + g.tasks * floats(pieces.whole->filters);
+
+  for_each_piece(g, pieces.count, context, [&](int64_t task, int64_t piece) {
+    const Convolution& c = pieces.of(piece);
+    float* scratchpad = scratchpads + omp_get_thread_num() * pieces.scratchpad();
+    Arguments arguments = images_of(c, task, pieces.first(piece));
+    arguments.insert({DNNL_ARG_WEIGHTS, filters.of(task)});
+    arguments.insert({DNNL_ARG_SCRATCHPAD, view(c.scratchpad, scratchpad)});
+    c.primitive.execute(stream(), arguments);
+  });
+}
+
 }  // namespace
 
 bool onednn_supports(ConvMap map, const Conv2dGeometry& g) {
@@ -201,42 +225,23 @@ bool onednn_supports(ConvMap map, const Conv2dGeometry& g) {
 
 void conv2d_onednn(const Conv2dArgs<float>& args, const CpuContext& context) {
   const Conv2dGeometry& g = args.geometry;
-  const Pieces pieces(ConvMap::forward, g);
-  const OneThread one_thread;
-  const Filters filters(*pieces.whole, g, args.w, args.w_task_stride, args.workspace, context);
-  float* const scratchpads = args.workspace + g.tasks * floats(pieces.whole->filters);
-
-  for_each_piece(g, pieces.count, context, [&](int64_t task, int64_t piece) {
-    const Convolution& c = pieces.of(piece);
-    const int64_t image = pieces.first(piece);
-    const float* x = args.x + task * args.x_task_stride + image * x_image(g);
-    float* y = args.y + task * y_elements(g) + image * y_image(g);
-    float* scratchpad = scratchpads + omp_get_thread_num() * pieces.scratchpad();
-    c.primitive.execute(stream(), {{DNNL_ARG_SRC, view(c.x, x)},
-                                   {DNNL_ARG_WEIGHTS, filters.of(task)},
-                                   {DNNL_ARG_DST, view(c.y, y)},
-                                   {DNNL_ARG_SCRATCHPAD, view(c.scratchpad, scratchpad)}});
-  });
+  convolve_with_filters(
+      ConvMap::forward, args, context, [&](const Convolution& c, int64_t task, int64_t image) {
+        const float* x = args.x + task * args.x_task_stride + image * x_image(g);
+        float* y = args.y + task * y_elements(g) + image * y_image(g);
+        return Arguments{{DNNL_ARG_SRC, view(c.x, x)}, {DNNL_ARG_DST, view(c.y, y)}};
+      });
 }
 
 void conv2d_onednn(const Conv2dInputGradArgs<float>& args, const CpuContext& context) {
   const Conv2dGeometry& g = args.geometry;
-  const Pieces pieces(ConvMap::input_grad, g);
-  const OneThread one_thread;
-  const Filters filters(*pieces.whole, g, args.w, args.w_task_stride, args.workspace, context);
-  float* const scratchpads = args.workspace + g.tasks * floats(pieces.whole->filters);
-
-  for_each_piece(g, pieces.count, context, [&](int64_t task, int64_t piece) {
-    const Convolution& c = pieces.of(piece);
-    const int64_t image = pieces.first(piece);
-    const float* y_bar = args.y_bar + task * args.y_task_stride + image * y_image(g);
-    float* x_bar = args.x_bar + task * x_elements(g) + image * x_image(g);
-    float* scratchpad = scratchpads + omp_get_thread_num() * pieces.scratchpad();
-    c.primitive.execute(stream(), {{DNNL_ARG_DIFF_DST, view(c.y, y_bar)},
-                                   {DNNL_ARG_WEIGHTS, filters.of(task)},
-                                   {DNNL_ARG_DIFF_SRC, view(c.x, x_bar)},
-                                   {DNNL_ARG_SCRATCHPAD, view(c.scratchpad, scratchpad)}});
-  });
+  convolve_with_filters(
+      ConvMap::input_grad, args, context, [&](const Convolution& c, int64_t task, int64_t image) {
+        const float* y_bar = args.y_bar + task * args.y_task_stride + image * y_image(g);
+        float* x_bar = args.x_bar + task * x_elements(g) + image * x_image(g);
+        return Arguments{{DNNL_ARG_DIFF_DST, view(c.y, y_bar)},
+                         {DNNL_ARG_DIFF_SRC, view(c.x, x_bar)}};
+      });
 }
 
 void conv2d_onednn(const Conv2dWeightGradArgs<float>& args, const CpuContext& context) {
