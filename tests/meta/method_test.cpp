@@ -9,8 +9,8 @@
 #include "meta/outer/meta_gradient.h"
 #include "meta/outer/query_loss.h"
 #include "models/mlp.h"
+#include "tests/meta/small_problem.h"
 #include "tests/support/compare.h"
-#include "tests/support/sandbox.h"
 #include "tests/support/tolerance.h"
 
 namespace metatape {
@@ -35,49 +35,18 @@ struct Steps : GradientStepOptions {
 
 constexpr std::int64_t kTasks = 3, kPoints = 4;
 
-/// A small regression with three tasks, in f64.
-struct Problem {
-  Sandbox s;
-  Model model = make_mlp({.inputs = 2, .outputs = 1, .hidden = {3}});
-  ParamSet theta;
-  EpisodeVars episode;
-  Objective objective = regression_objective();
-
-  Problem() {
-    for (const Parameter& p : model.parameters) theta.add(p.name, p.group, draw(p.shape));
+/// A small regression with three tasks.
+struct Problem : SmallProblem {
+  Problem()
+      : SmallProblem(make_mlp({.inputs = 2, .outputs = 1, .hidden = {3}}), regression_objective()) {
     const Shape x = Shape{kPoints, 2}.with_tasks(kTasks), y = Shape{kPoints, 1}.with_tasks(kTasks);
     episode = {draw(x), draw(y), draw(x), draw(y)};
   }
 
-  Var draw(const Shape& shape) {
-    Values values(static_cast<std::size_t>(shape.elements()));
-    for (double& v : values) v = std::sin(next_ += 0.7);
-    return s.value(shape, values);
-  }
-  TaskBatch batch() {
-    return {.model = model,
-            .objective = objective,
-            .theta = theta,
-            .episode = episode,
-            .iteration = s.scalar(0)};
-  }
   std::vector<ParamSet> adapt_by(const Steps& a) {
-    TaskBatch tasks = batch();
-    tasks.theta = broadcast_tasks(theta, kTasks);
-    return make_gradient_steps(a)->learn(tasks, a.count).trajectory.phi;
+    return make_gradient_steps(a)->learn(own_batch(), a.count).trajectory.phi;
   }
   MetaStep meta_step(const Steps& a) { return record_meta_step(a.method(), batch()); }
-  Values run(const ParamSet& set) {
-    Values all;
-    for (const Tensor& t : s.run_all(set.values())) {
-      const Values part = t.values();
-      all.insert(all.end(), part.begin(), part.end());
-    }
-    return all;
-  }
-
- private:
-  double next_ = 0.1;
 };
 
 Steps steps(std::int64_t count, bool exact = true, Adapted adapted = Adapted::all) {
