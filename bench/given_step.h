@@ -7,7 +7,7 @@
 #include "engine/exec/executor.h"
 #include "engine/io/safetensors.h"
 #include "engine/params.h"
-#include "meta/config.h"
+#include "meta/settings/config.h"
 
 namespace metatape::bench {
 

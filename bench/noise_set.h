@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "kernels/common/philox.h"
-#include "meta/config.h"
 #include "meta/data/packed_set.h"
+#include "meta/settings/config.h"
 
 namespace metatape::bench {
 

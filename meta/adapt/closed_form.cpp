@@ -2,7 +2,7 @@
 
 #include "engine/ops.h"
 #include "meta/adapt/step_settings.h"
-#include "meta/refuse.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 

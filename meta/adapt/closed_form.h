@@ -5,8 +5,8 @@
 // no inner steps: the adaptation curve has one point, and memory does not depend on inner.steps.
 // The head parameters of the network are not used: with_method_parameters() leaves them out.
 
-#include "meta/config.h"
-#include "meta/method.h"
+#include "meta/method/method.h"
+#include "meta/settings/config.h"
 
 namespace metatape {
 

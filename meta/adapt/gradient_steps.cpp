@@ -9,8 +9,8 @@
 #include "meta/adapt/inner_adam.h"
 #include "meta/adapt/step_norms.h"
 #include "meta/adapt/support_batches.h"
-#include "meta/part.h"
-#include "meta/refuse.h"
+#include "meta/method/part.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 namespace {

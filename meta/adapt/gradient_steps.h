@@ -1,7 +1,7 @@
 #pragma once
 
 #include "meta/adapt/step_sizes.h"
-#include "meta/method.h"
+#include "meta/method/method.h"
 
 namespace metatape {
 

@@ -5,8 +5,8 @@
 
 #include "engine/exec/cpu_executor.h"
 #include "engine/ops.h"
-#include "meta/episode_feed.h"
-#include "meta/programs.h"
+#include "meta/programs/programs.h"
+#include "meta/training/episode_feed.h"
 
 namespace metatape {
 

@@ -1,6 +1,6 @@
 #include "engine/ops.h"
 #include "meta/adapt/closed_form.h"
-#include "meta/part.h"
+#include "meta/method/part.h"
 
 namespace metatape {
 namespace {

@@ -2,8 +2,8 @@
 
 #include "engine/ops.h"
 #include "meta/adapt/step_settings.h"
-#include "meta/part.h"
-#include "meta/refuse.h"
+#include "meta/method/part.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 namespace {

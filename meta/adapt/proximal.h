@@ -1,7 +1,7 @@
 #pragma once
 
-#include "meta/config.h"
-#include "meta/method.h"
+#include "meta/method/method.h"
+#include "meta/settings/config.h"
 
 namespace metatape {
 

@@ -1,6 +1,6 @@
 #include "meta/adapt/step_settings.h"
 
-#include "meta/refuse.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 

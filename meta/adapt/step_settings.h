@@ -1,6 +1,6 @@
 #pragma once
 
-#include "meta/config.h"
+#include "meta/settings/config.h"
 
 namespace metatape {
 

@@ -7,8 +7,8 @@
 
 #include "engine/ops.h"
 #include "meta/adapt/closed_form.h"
-#include "meta/part.h"
-#include "meta/refuse.h"
+#include "meta/method/part.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 namespace {

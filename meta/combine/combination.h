@@ -1,6 +1,6 @@
 #pragma once
 
-#include "meta/method.h"
+#include "meta/method/method.h"
 
 namespace metatape {
 

@@ -1,5 +1,5 @@
 #include "meta/combine/combination.h"
-#include "meta/part.h"
+#include "meta/method/part.h"
 
 namespace metatape {
 namespace {

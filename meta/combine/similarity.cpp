@@ -2,8 +2,8 @@
 
 #include "engine/ops.h"
 #include "meta/combine/combination.h"
-#include "meta/part.h"
-#include "meta/refuse.h"
+#include "meta/method/part.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 namespace {

@@ -1,8 +1,8 @@
 #include "engine/autodiff.h"
+#include "meta/method/part.h"
 #include "meta/outer/hessian_vector.h"
 #include "meta/outer/meta_gradient.h"
-#include "meta/part.h"
-#include "meta/refuse.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 namespace {

@@ -1,6 +1,6 @@
 #include "meta/outer/displacement.h"
-#include "meta/part.h"
-#include "meta/refuse.h"
+#include "meta/method/part.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 namespace {

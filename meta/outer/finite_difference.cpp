@@ -1,8 +1,8 @@
 #include "meta/outer/finite_difference.h"
 
 #include "engine/ops.h"
-#include "meta/part.h"
-#include "meta/refuse.h"
+#include "meta/method/part.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 namespace {

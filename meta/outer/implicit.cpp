@@ -5,7 +5,7 @@
 #include "engine/autodiff.h"
 #include "engine/ops.h"
 #include "meta/adapt/proximal.h"
-#include "meta/part.h"
+#include "meta/method/part.h"
 
 namespace metatape {
 namespace {

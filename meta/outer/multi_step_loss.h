@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include "meta/method.h"
+#include "meta/method/method.h"
 
 namespace metatape {
 

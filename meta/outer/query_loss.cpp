@@ -1,5 +1,5 @@
 #include "meta/outer/query_loss.h"
-#include "meta/part.h"
+#include "meta/method/part.h"
 
 namespace metatape {
 namespace {

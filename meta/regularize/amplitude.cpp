@@ -1,7 +1,7 @@
 #include "meta/regularize/amplitude.h"
 
 #include "engine/ops.h"
-#include "meta/part.h"
+#include "meta/method/part.h"
 #include "meta/regularize/check_steps.h"
 #include "meta/regularize/trajectory.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "meta/config.h"
-#include "meta/refuse.h"
+#include "meta/settings/config.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 

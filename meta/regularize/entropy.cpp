@@ -1,6 +1,6 @@
 #include "engine/ops.h"
-#include "meta/part.h"
-#include "meta/refuse.h"
+#include "meta/method/part.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 namespace {

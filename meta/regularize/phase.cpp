@@ -1,10 +1,10 @@
 #include "meta/regularize/phase.h"
 
 #include "engine/ops.h"
-#include "meta/part.h"
-#include "meta/refuse.h"
+#include "meta/method/part.h"
 #include "meta/regularize/check_steps.h"
 #include "meta/regularize/trajectory.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 namespace {

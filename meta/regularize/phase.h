@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "meta/method.h"
+#include "meta/method/method.h"
 
 namespace metatape {
 

@@ -3,7 +3,7 @@
 // Geometry of the way of the inner loop, over the adapted parameters. All norms are Euclidean and
 // global, and no smaller than 1e-15, so that standing still has a derivative.
 
-#include "meta/method.h"
+#include "meta/method/method.h"
 
 namespace metatape {
 

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
-#include "meta/recipe.h"
 #include "meta/report/text.h"
+#include "meta/settings/recipe.h"
 
 namespace metatape {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "engine/error.h"
 #include "engine/io/atomic_file.h"
-#include "meta/recipe.h"
 #include "meta/report/page.h"
+#include "meta/settings/recipe.h"
 
 namespace metatape {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "meta/run_folder.h"
+#include "meta/training/run_folder.h"
 
 namespace metatape {
 

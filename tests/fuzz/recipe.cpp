@@ -1,6 +1,6 @@
 // Recipe files.
 
-#include "meta/recipe.h"
+#include "meta/settings/recipe.h"
 
 #include "tests/fuzz/fuzz.h"
 

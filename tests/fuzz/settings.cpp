@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "meta/config.h"
+#include "meta/settings/config.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -10,7 +10,7 @@
 #include "engine/exec/cpu_executor.h"
 #include "meta/adapt/closed_form.h"
 #include "meta/combine/combination.h"
-#include "meta/compose.h"
+#include "meta/method/compose.h"
 #include "meta/outer/meta_gradient.h"
 #include "meta/outer/query_loss.h"
 #include "models/conv4.h"

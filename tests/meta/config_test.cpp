@@ -1,4 +1,4 @@
-#include "meta/config.h"
+#include "meta/settings/config.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
-#include "meta/evaluation.h"
+#include "meta/training/evaluation.h"
 #include "engine/exec/cpu_executor.h"
-#include "meta/episode_feed.h"
+#include "meta/training/episode_feed.h"
 
 #include <gtest/gtest.h>
 

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "meta/method.h"
+#include "meta/method/method.h"
 #include "models/conv4.h"
 #include "tests/support/compare.h"
 #include "tests/support/sandbox.h"

@@ -1,4 +1,4 @@
-#include "meta/method.h"
+#include "meta/method/method.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "meta/nearest_name.h"
+#include "meta/settings/nearest_name.h"
 
 #include <gtest/gtest.h>
 

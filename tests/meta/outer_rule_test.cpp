@@ -1,12 +1,12 @@
 #include "meta/outer/outer_rule.h"
-#include "meta/episode_feed.h"
+#include "meta/training/episode_feed.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "engine/optim/optimizer.h"
-#include "meta/config.h"
+#include "meta/settings/config.h"
 #include "tests/meta/small_workload.h"
 #include "tests/support/compare.h"
 #include "tests/support/expect_error.h"

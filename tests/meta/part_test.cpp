@@ -1,10 +1,10 @@
-#include "meta/part.h"
+#include "meta/method/part.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "meta/compose.h"
+#include "meta/method/compose.h"
 #include "tests/meta/meta_gradient_check.h"
 #include "tests/support/expect_error.h"
 

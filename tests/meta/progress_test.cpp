@@ -1,4 +1,4 @@
-#include "meta/progress.h"
+#include "meta/training/progress.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 #include <nlohmann/json.hpp>
 
-#include "meta/evaluation.h"
+#include "meta/training/evaluation.h"
 #include "tests/meta/closed_form_case.h"
 #include "tests/meta/small_workload.h"
 

@@ -1,4 +1,4 @@
-#include "meta/recipe.h"
+#include "meta/settings/recipe.h"
 
 #include <gtest/gtest.h>
 

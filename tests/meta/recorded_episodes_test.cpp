@@ -7,8 +7,8 @@
 
 #include "engine/exec/cpu_executor.h"
 #include "engine/ops.h"
-#include "meta/episode_feed.h"
-#include "meta/trainer.h"
+#include "meta/training/episode_feed.h"
+#include "meta/training/trainer.h"
 #include "tests/meta/small_workload.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temporary_folder.h"

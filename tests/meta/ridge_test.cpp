@@ -1,7 +1,7 @@
 #include <nlohmann/json.hpp>
 
-#include "meta/memory.h"
-#include "meta/programs.h"
+#include "meta/programs/memory.h"
+#include "meta/programs/programs.h"
 #include "tests/meta/closed_form_case.h"
 #include "tests/support/expect_error.h"
 

@@ -1,4 +1,4 @@
-#include "meta/run_folder.h"
+#include "meta/training/run_folder.h"
 
 #include <gtest/gtest.h>
 

@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "engine/ops.h"
-#include "meta/method.h"
+#include "meta/method/method.h"
 #include "models/conv4.h"
 #include "tests/support/sandbox.h"
 

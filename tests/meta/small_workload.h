@@ -7,8 +7,8 @@
 
 #include "meta/data/image_episodes.h"
 #include "meta/data/sinusoid_episodes.h"
-#include "meta/programs.h"
-#include "meta/workload.h"
+#include "meta/programs/programs.h"
+#include "meta/training/workload.h"
 #include "models/conv4.h"
 #include "models/initialisation.h"
 #include "models/mlp.h"

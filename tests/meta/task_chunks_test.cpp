@@ -1,11 +1,11 @@
-#include "meta/task_chunks.h"
+#include "meta/programs/task_chunks.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "meta/fit_to_memory.h"
-#include "meta/trainer.h"
+#include "meta/programs/fit_to_memory.h"
+#include "meta/training/trainer.h"
 #include "tests/meta/small_workload.h"
 #include "tests/support/compare.h"
 #include "tests/support/expect_error.h"

@@ -7,7 +7,7 @@
 #include "engine/exec/cpu_executor.h"
 #include "engine/io/file_layout.h"
 #include "engine/io/safetensors.h"
-#include "meta/programs.h"
+#include "meta/programs/programs.h"
 #include "models/conv4.h"
 #include "tests/support/compare.h"
 #include "tests/support/tolerance.h"

@@ -1,4 +1,4 @@
-#include "meta/trainer.h"
+#include "meta/training/trainer.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "meta/evaluation.h"
+#include "meta/training/evaluation.h"
 #include "tests/meta/small_workload.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temporary_folder.h"

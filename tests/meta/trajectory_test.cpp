@@ -1,6 +1,6 @@
 #include "meta/regularize/trajectory.h"
 
-#include "meta/consistency.h"
+#include "meta/programs/consistency.h"
 #include "meta/regularize/amplitude.h"
 #include "tests/meta/meta_gradient_check.h"
 #include "tests/meta/scalar_problem.h"

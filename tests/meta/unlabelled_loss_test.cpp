@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "meta/episode_feed.h"
-#include "meta/trainer.h"
+#include "meta/training/episode_feed.h"
+#include "meta/training/trainer.h"
 #include "tests/meta/scalar_problem.h"
 #include "tests/meta/small_workload.h"
 #include "tests/support/expect_error.h"

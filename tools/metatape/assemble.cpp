@@ -4,10 +4,10 @@
 
 #include "meta/adapt/closed_form.h"
 #include "meta/adapt/kernel_width.h"
-#include "meta/compose.h"
 #include "meta/data/glyphs.h"
 #include "meta/data/image_episodes.h"
 #include "meta/data/sinusoid_episodes.h"
+#include "meta/method/compose.h"
 #include "models/conv4.h"
 #include "models/initialisation.h"
 #include "models/mlp.h"

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "meta/data/packed_set.h"
-#include "meta/workload.h"
+#include "meta/training/workload.h"
 
 namespace metatape {
 

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "engine/error.h"
-#include "meta/recipe.h"
+#include "meta/settings/recipe.h"
 
 namespace metatape {
 

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
-#include "meta/evaluation.h"
-#include "meta/run_folder.h"
+#include "meta/training/evaluation.h"
+#include "meta/training/run_folder.h"
 #include "tools/metatape/assemble.h"
 #include "tools/metatape/command.h"
 

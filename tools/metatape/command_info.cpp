@@ -6,7 +6,7 @@
 #include "engine/error.h"
 #include "engine/io/safetensors.h"
 #include "meta/data/packed_set.h"
-#include "meta/run_folder.h"
+#include "meta/training/run_folder.h"
 #include "tools/metatape/command.h"
 
 namespace metatape {

@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "meta/algorithms.h"
-#include "meta/part.h"
-#include "meta/recipe.h"
+#include "meta/method/algorithms.h"
+#include "meta/method/part.h"
+#include "meta/settings/recipe.h"
 #include "tools/metatape/command.h"
 
 namespace metatape {

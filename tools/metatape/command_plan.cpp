@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/dump.h"
-#include "meta/fit_to_memory.h"
-#include "meta/recipe.h"
-#include "meta/task_chunks.h"
+#include "meta/programs/fit_to_memory.h"
+#include "meta/programs/task_chunks.h"
+#include "meta/settings/recipe.h"
 #include "tools/metatape/assemble.h"
 #include "tools/metatape/command.h"
 

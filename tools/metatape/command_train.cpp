@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
-#include "meta/fit_to_memory.h"
-#include "meta/progress.h"
-#include "meta/recipe.h"
-#include "meta/trainer.h"
+#include "meta/programs/fit_to_memory.h"
+#include "meta/settings/recipe.h"
+#include "meta/training/progress.h"
+#include "meta/training/trainer.h"
 #include "models/initialisation.h"
 #include "tools/metatape/assemble.h"
 #include "tools/metatape/command.h"

@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "engine/error.h"
-#include "meta/nearest_name.h"
+#include "meta/settings/nearest_name.h"
 #include "tools/metatape/command.h"
 
 namespace metatape {

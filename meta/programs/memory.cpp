@@ -1,0 +1,67 @@
+#include "meta/programs/memory.h"
+
+#include <algorithm>
+
+#include <fmt/ranges.h>
+
+#include "engine/error.h"
+#include "meta/programs/task_chunks.h"
+
+namespace metatape {
+
+std::int64_t tasks_that_fit(const MemoryNeed& need, std::size_t limit, std::int64_t tasks) {
+  const std::size_t fixed = need.resident_bytes + need.beside_bytes + need.update_bytes;
+  const double per_task = double(need.arena_bytes - need.update_bytes) / double(tasks);
+  const double room = double(limit) - double(fixed);
+  return std::max<std::int64_t>(1, std::int64_t(room / per_task));
+}
+
+namespace {
+
+/// Settings that need less, the cheapest first.
+std::string advice(const MemoryNeed& need, const Config& c, std::size_t limit) {
+  const std::int64_t at_once = tasks_at_once(c);
+  std::int64_t fitting = std::min(tasks_that_fit(need, limit, at_once), at_once - 1);
+  const bool can_chunk = c.outer.combine == "mean";
+  while (can_chunk && fitting > 1 && c.outer.tasks % fitting != 0) --fitting;
+  std::vector<std::string> settings;
+  if (fitting >= 1)
+    settings.push_back(fmt::format("outer.{}={}", can_chunk ? "chunk" : "tasks", fitting));
+  if (!c.inner.recompute && c.inner.order == "exact" && c.inner.solver == "gradient")
+    settings.push_back("inner.recompute=true");
+  settings.push_back("fewer task.queries or a smaller model.width");
+  return fmt::format("{}", fmt::join(settings, ", or "));
+}
+
+}  // namespace
+
+MemoryNeed memory_need(const Program& program) {
+  const Graph& graph = program.graph;
+  MemoryNeed need{.arena_bytes = program.plan.arena_bytes,
+                  .resident_bytes = program.plan.resident_bytes,
+                  .live_bound_bytes = program.plan.live_bound_bytes,
+                  .device = program.target.device};
+  for (const StateUpdate& u : graph.updates) {
+    const ValueType& type = graph.nodes[std::size_t(u.value)].type;
+    if (program.plan.storage_of[std::size_t(u.value)] >= 0)
+      need.update_bytes += std::size_t(type.shape.elements()) * dtype_bytes(type.dtype);
+  }
+  return need;
+}
+
+void check_memory(const MemoryNeed& need, const Config& config) {
+  const std::size_t limit = config.train.max_memory ? std::size_t(config.train.max_memory) << 20
+                                                    : free_memory(need.device);
+  const std::size_t wanted = need.total_bytes();
+  if (wanted <= limit) return;
+  const char* what = config.train.max_memory       ? "train.max_memory"
+                     : need.device == Device::cuda ? "what the GPU has free"
+                                                   : "what the machine has free";
+  fail(ErrorKind::memory, "memory",
+       "this program needs {:.1f} MiB ({} tasks at once, {} inner steps), {} is {} MiB; use "
+       "{}",
+       double(wanted) / (1 << 20), tasks_at_once(config), config.inner.steps, what, limit >> 20,
+       advice(need, config, limit));
+}
+
+}  // namespace metatape

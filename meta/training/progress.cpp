@@ -1,0 +1,64 @@
+#include "meta/training/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace metatape {
+namespace {
+
+constexpr double kTerminalSeconds = 0.2, kPlainSeconds = 10;
+
+}  // namespace
+
+std::string clock_text(double seconds) {
+  const auto s = std::int64_t(seconds + 0.5);
+  return s < 3600 ? fmt::format("{:02}:{:02}", s / 60, s % 60)
+                  : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+Progress::Progress(std::int64_t done, std::int64_t total)
+    : start_(done),
+      total_(total),
+      terminal_(isatty(STDERR_FILENO) != 0),
+      began_(Clock::now()),
+      last_(began_) {}
+
+Progress::~Progress() { finish(); }
+
+std::string Progress::line(std::int64_t done, const std::string& text) const {
+  const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
+  const double rate = double(done - start_) / std::max(seconds, 1e-9);
+  const double percent = total_ ? 100.0 * double(done) / double(total_) : 100.0;
+  const std::string left = rate > 0 ? clock_text(double(total_ - done) / rate) : "?";
+  return fmt::format("{}/{}  {:.0f} %  {:.1f} it/s  ETA {}  {}", done, total_, percent, rate, left,
+                     text);
+}
+
+void Progress::update(std::int64_t done, const std::string& text) {
+  const auto now = Clock::now();
+  const double since = std::chrono::duration<double>(now - last_).count();
+  if (done < total_ && since < (terminal_ ? kTerminalSeconds : kPlainSeconds)) return;
+  last_ = now;
+  if (terminal_) {
+    fmt::print(stderr, "\r\x1b[K{}", line(done, text));
+    std::fflush(stderr);
+    shown_ = true;
+  } else {
+    fmt::print(stderr, "{}\n", line(done, text));
+  }
+}
+
+void Progress::note(const std::string& text) {
+  if (terminal_ && shown_) fmt::print(stderr, "\r\x1b[K");
+  fmt::print(stderr, "{}\n", text);
+}
+
+void Progress::finish() {
+  if (terminal_ && shown_) fmt::print(stderr, "\n");
+  shown_ = false;
+}
+
+}  // namespace metatape

@@ -1,0 +1,159 @@
+#include "meta/training/run_folder.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "engine/error.h"
+#include "engine/io/atomic_file.h"
+#include "engine/io/strict_json.h"
+
+namespace metatape {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using namespace nlohmann::literals;
+
+constexpr int kKeptCheckpoints = 2;
+
+std::string read_text(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in)
+    fail(ErrorKind::io, path.string(),
+         "it cannot be read: {}; expected the folder of a metatape run", std::strerror(errno));
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::vector<fs::path> checkpoints(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("checkpoint-") && name.ends_with(".safetensors"))
+      found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());  // the iteration is padded with zeros
+  return found;
+}
+
+}  // namespace
+
+RunFolder::RunFolder(fs::path path, Config config, Provenance provenance)
+    : path_(std::move(path)), config_(std::move(config)), provenance_(std::move(provenance)) {}
+
+bool RunFolder::exists(const fs::path& path) { return fs::exists(path / "config.json"); }
+
+RunFolder RunFolder::create(const fs::path& path, const Config& config,
+                            const Provenance& provenance) {
+  if (exists(path))
+    fail(ErrorKind::usage, path.string(),
+         "the folder holds a run already; continue it with --resume or choose another --out");
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail(ErrorKind::io, path.string(), "cannot create the folder: {}", error.message());
+  RunFolder run(path, config, provenance);
+  run.write_config();
+  return run;
+}
+
+RunFolder RunFolder::open(const fs::path& path) {
+  const fs::path file = path / "config.json";
+  const json stored = parse_strict_json(read_text(file), file.string());
+  if (!stored.is_object() || !stored.contains("settings"))
+    fail(ErrorKind::io, file.string(),
+         "it has no \"settings\"; expected the file of a metatape run");
+  Config config;
+  apply_json(config, stored["settings"], file.string());
+  auto text_at = [&](const char* key) {
+    const json found = stored.value("/provenance"_json_pointer / key, json());
+    return found.is_string() ? found.get<std::string>() : std::string();
+  };
+  const Provenance provenance{.recipe = text_at("recipe"),
+                              .version = text_at("metatape"),
+                              .data_path = text_at("data"),
+                              .data_sha256 = text_at("data_sha256")};
+  RunFolder run(path, config, provenance);
+  remove_stale_temporaries(path);
+  return run;
+}
+
+void RunFolder::set_config(const Config& config) {
+  config_ = config;
+  write_config();
+}
+
+void RunFolder::write_config() const {
+  const json provenance{{"recipe", provenance_.recipe},
+                        {"metatape", provenance_.version},
+                        {"data", provenance_.data_path},
+                        {"data_sha256", provenance_.data_sha256}};
+  const json text{{"format", 1}, {"provenance", provenance}, {"settings", to_json(config_)}};
+  write_file_atomically(path_ / "config.json", text.dump(2) + "\n");
+}
+
+std::optional<fs::path> RunFolder::latest_checkpoint() const {
+  const std::vector<fs::path> found = checkpoints(path_);
+  if (found.empty()) return std::nullopt;
+  return found.back();
+}
+
+fs::path RunFolder::save(std::int64_t iteration, const Checkpoint& checkpoint,
+                         std::span<const Parameter> parameters) {
+  const fs::path file = path_ / fmt::format("checkpoint-{:010}.safetensors", iteration);
+  save_checkpoint(file, checkpoint, parameters);
+  std::vector<fs::path> all = checkpoints(path_);
+  for (std::size_t i = 0; i + kKeptCheckpoints < all.size(); ++i) fs::remove(all[i]);
+  return file;
+}
+
+void RunFolder::append_metrics(const json& line) {
+  const fs::path file = path_ / "metrics.jsonl";
+  const std::string text = line.dump() + "\n";
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const std::int64_t before = metrics_bytes();
+  const ssize_t written = descriptor < 0 ? -1 : ::write(descriptor, text.data(), text.size());
+  const int reason = written < 0 ? errno : ENOSPC;  // less than all: the disk took what it could
+  const bool whole = written == ssize_t(text.size());
+  const bool clean = whole || written <= 0 || ::ftruncate(descriptor, before) == 0;
+  if (descriptor >= 0) ::close(descriptor);
+  if (!whole)
+    fail(ErrorKind::io, file.string(),
+         "cannot append {} bytes: {}{}; the last checkpoint is intact: free space there, then "
+         "continue with --resume",
+         text.size(), std::strerror(reason), clean ? "" : " (half a line was written)");
+}
+
+std::int64_t RunFolder::metrics_bytes() const {
+  std::error_code error;
+  const auto bytes = fs::file_size(path_ / "metrics.jsonl", error);
+  return error ? 0 : std::int64_t(bytes);
+}
+
+void RunFolder::truncate_metrics(std::int64_t bytes) {
+  if (metrics_bytes() > bytes) fs::resize_file(path_ / "metrics.jsonl", std::uintmax_t(bytes));
+}
+
+void RunFolder::write_result(const json& result) {
+  write_file_atomically(path_ / "result.json", result.dump(2) + "\n");
+}
+
+void RunFolder::add_evaluation(const std::string& name, const json& evaluation) {
+  const fs::path file = path_ / "result.json";
+  json result = json::object();  // of a run that is still going: there is no file yet
+  if (fs::exists(file)) result = parse_strict_json(read_text(file), file.string());
+  if (!result.is_object() || !result.value("eval", json::object()).is_object())
+    fail(ErrorKind::io, file.string(),
+         "expected an object with \"train\" and \"eval\"; move it away and evaluate again");
+  result["eval"][name] = evaluation;
+  write_result(result);
+}
+
+}  // namespace metatape
