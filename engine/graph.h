@@ -72,4 +72,8 @@ void fold_broadcasts(Graph&);
 /// the CPU every result keeps its bits. Leaves dead code behind. See engine/passes/fuse.cpp.
 void fuse(Graph&, Device);
 
+/// Computes values again instead of keeping them, where that lowers the most bytes alive at once
+/// for little traffic. Every result keeps its bits.
+void rematerialise(Graph&, const Target&);
+
 }  // namespace metatape

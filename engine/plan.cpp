@@ -62,68 +62,35 @@ std::size_t workspace_bytes(const Graph& graph, const Node& node, const Target& 
                      kernels::CpuContext{.threads = target.threads, .winograd = target.winograd});
 }
 
-void assign_storages(const Graph& graph, const Target& target, const PlanOptions& options,
-                     Plan& plan) {
-  const std::vector<int> last = last_readers(graph);
-  auto new_storage = [&](std::size_t bytes, int first, int until) {
-    plan.storages.push_back({bytes, first, until, 0});
-    return int(plan.storages.size()) - 1;
-  };
-  for (int n = 0; n < int(graph.nodes.size()); ++n) {
-    const Node& node = graph.nodes[std::size_t(n)];
-    const OpDef& def = op_def(node.op);
-    int storage = -1, workspace = -1, status = -1;
-    if (in_slot(node)) {
-      plan.resident_bytes += bytes_of(node.type);
-    } else if (def.view) {
-      storage = plan.storage_of[std::size_t(node.inputs[0])];
-    } else {
-      if (options.share_memory) storage = overwritable(graph, plan, n);
-      if (storage < 0) storage = new_storage(bytes_of(node.type), n, n);
-    }
-    if (storage >= 0) {
-      int& until = plan.storages[std::size_t(storage)].last;
-      until = std::max(until, last[std::size_t(n)]);
-    }
-    if (const std::size_t bytes = workspace_bytes(graph, node, target))
-      workspace = new_storage(aligned(bytes), n, n);
-    if (def.may_fail)
-      status = new_storage(aligned(status_bytes(node.type.shape)), n, int(graph.nodes.size()));
-    plan.storage_of.push_back(storage);
-    plan.workspace_of.push_back(workspace);
-    plan.status_of.push_back(status);
-  }
-}
-
-/// Bytes alive while each node runs.
-std::vector<std::size_t> live_bytes(const Plan& plan, std::size_t nodes) {
-  std::vector<std::ptrdiff_t> change(nodes + 2, 0);
-  for (const Storage& s : plan.storages) {
-    change[std::size_t(s.first)] += std::ptrdiff_t(s.bytes);
-    change[std::size_t(s.last) + 1] -= std::ptrdiff_t(s.bytes);
-  }
-  std::vector<std::size_t> live;
-  std::ptrdiff_t now = 0;
-  for (std::ptrdiff_t c : change) live.push_back(std::size_t(now += c));
-  return live;
-}
-
 bool alive_together(const Storage& a, const Storage& b) {
   return a.first <= b.last && b.first <= a.last;
 }
 
-/// By the most bytes alive while a storage is, then by size: what meets at the peak comes first.
-std::vector<int> order_by_breadth(const Plan& plan, const std::vector<std::size_t>& live) {
-  std::vector<std::size_t> breadth;
-  for (const Storage& s : plan.storages)
-    breadth.push_back(*std::max_element(live.begin() + s.first, live.begin() + s.last + 1));
+/// Places are given out in an order that `rank` decides, the largest first.
+template <class Rank>
+std::vector<int> order_by(const Plan& plan, const Rank& rank) {
   std::vector<int> order(plan.storages.size());
   std::iota(order.begin(), order.end(), 0);
-  auto rank = [&](int id) {
-    return std::pair(breadth[std::size_t(id)], plan.storages[std::size_t(id)].bytes);
-  };
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return rank(a) > rank(b); });
+  std::ranges::stable_sort(order, std::greater{},
+                           [&](int id) { return rank(plan.storages[std::size_t(id)]); });
   return order;
+}
+
+/// By the most bytes alive while a storage is, then by size: what meets at the peak comes first.
+std::vector<int> order_by_breadth(const Plan& plan, const std::vector<std::size_t>& live) {
+  return order_by(plan, [&](const Storage& s) {
+    return std::pair(*std::max_element(live.begin() + s.first, live.begin() + s.last + 1), s.bytes);
+  });
+}
+
+/// By size, then by how long they are needed.
+std::vector<int> order_by_size(const Plan& plan) {
+  return order_by(plan, [](const Storage& s) { return std::pair(s.bytes, s.last - s.first); });
+}
+
+/// By how long they are needed, then by size.
+std::vector<int> order_by_length(const Plan& plan) {
+  return order_by(plan, [](const Storage& s) { return std::pair(s.last - s.first, s.bytes); });
 }
 
 /// Gives each storage the lowest gap that is free for its whole lifetime; returns the arena.
@@ -180,14 +147,68 @@ std::size_t place_apart(Plan& plan) {
 
 }  // namespace
 
-Plan make_plan(const Graph& graph, const Target& target, const PlanOptions& options) {
+Plan plan_lifetimes(const Graph& graph, const Target& target, const PlanOptions& options) {
   Plan plan;
-  assign_storages(graph, target, options, plan);
+  const std::vector<int> last = last_readers(graph);
+  auto new_storage = [&](std::size_t bytes, int first, int until) {
+    plan.storages.push_back({bytes, first, until, 0});
+    return int(plan.storages.size()) - 1;
+  };
+  for (int n = 0; n < int(graph.nodes.size()); ++n) {
+    const Node& node = graph.nodes[std::size_t(n)];
+    const OpDef& def = op_def(node.op);
+    int storage = -1, workspace = -1, status = -1;
+    if (in_slot(node)) {
+      plan.resident_bytes += bytes_of(node.type);
+    } else if (def.view) {
+      storage = plan.storage_of[std::size_t(node.inputs[0])];
+    } else {
+      if (options.share_memory) storage = overwritable(graph, plan, n);
+      if (storage < 0) storage = new_storage(bytes_of(node.type), n, n);
+    }
+    if (storage >= 0) {
+      int& until = plan.storages[std::size_t(storage)].last;
+      until = std::max(until, last[std::size_t(n)]);
+    }
+    if (const std::size_t bytes = workspace_bytes(graph, node, target))
+      workspace = new_storage(aligned(bytes), n, n);
+    if (def.may_fail)
+      status = new_storage(aligned(status_bytes(node.type.shape)), n, int(graph.nodes.size()));
+    plan.storage_of.push_back(storage);
+    plan.workspace_of.push_back(workspace);
+    plan.status_of.push_back(status);
+  }
+  return plan;
+}
+
+std::vector<std::size_t> live_bytes(const Plan& plan, std::size_t nodes) {
+  std::vector<std::ptrdiff_t> change(nodes + 2, 0);
+  for (const Storage& s : plan.storages) {
+    change[std::size_t(s.first)] += std::ptrdiff_t(s.bytes);
+    change[std::size_t(s.last) + 1] -= std::ptrdiff_t(s.bytes);
+  }
+  std::vector<std::size_t> live;
+  std::ptrdiff_t now = 0;
+  for (std::ptrdiff_t c : change) live.push_back(std::size_t(now += c));
+  return live;
+}
+
+Plan make_plan(const Graph& graph, const Target& target, const PlanOptions& options) {
+  Plan plan = plan_lifetimes(graph, target, options);
   const std::vector<std::size_t> live = live_bytes(plan, graph.nodes.size());
   plan.live_bound_bytes = *std::max_element(live.begin(), live.end());
-  plan.arena_bytes = options.share_memory ? place_in_rounds(plan, order_by_breadth(plan, live))
-                                          : place_apart(plan);
-  return plan;
+  if (!options.share_memory) {
+    plan.arena_bytes = place_apart(plan);
+    return plan;
+  }
+  Plan best;
+  for (const auto& order :
+       {order_by_breadth(plan, live), order_by_size(plan), order_by_length(plan)}) {
+    plan.arena_bytes = place_in_rounds(plan, order);
+    if (best.arena_bytes == 0 || plan.arena_bytes < best.arena_bytes) best = plan;
+    if (best.arena_bytes == plan.live_bound_bytes) break;
+  }
+  return best;
 }
 
 }  // namespace metatape

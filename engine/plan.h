@@ -41,4 +41,10 @@ struct PlanOptions {
 /// as the arena exceeds the bytes alive at once.
 Plan make_plan(const Graph&, const Target&, const PlanOptions& = {});
 
+/// The first part of make_plan(): storages without offsets.
+Plan plan_lifetimes(const Graph&, const Target&, const PlanOptions& = {});
+
+/// Bytes alive while each node runs, and after the last.
+std::vector<std::size_t> live_bytes(const Plan&, std::size_t nodes);
+
 }  // namespace metatape

@@ -15,6 +15,7 @@ Program compile(const Tape& tape, const CompileOptions& options) {
     fuse(graph, program.target.device);
     remove_dead_code(graph);
   }
+  if (options.rematerialise && options.plan.share_memory) rematerialise(graph, program.target);
   verify(graph);
   program.plan = make_plan(graph, program.target, options.plan);
   return program;

@@ -16,8 +16,9 @@ struct CompileOptions {
   std::vector<Update> update;  ///< states to change when a run is committed
   Target target = {};
   PlanOptions plan = {};
-  bool merge_common = true;  ///< false leaves equal expressions apart (the reference in tests)
-  bool fuse = true;          ///< false runs every elementwise operation by itself (the same)
+  bool merge_common = true;   ///< false leaves equal expressions apart (the reference in tests)
+  bool fuse = true;           ///< false runs every elementwise operation by itself (the same)
+  bool rematerialise = true;  ///< false keeps every value until its last reader (the same)
 };
 
 struct Program {
@@ -30,7 +31,8 @@ struct Program {
   Cost cost() const;
 };
 
-/// Dead code, common subexpressions, broadcasts into their readers, fusion, verification, memory.
+/// Dead code, common subexpressions, broadcasts into their readers, fusion, values computed again,
+/// verification, memory.
 /// The tape must outlive the program.
 Program compile(const Tape&, const CompileOptions&);
 

@@ -21,7 +21,8 @@ int count(const Graph& graph, OpId op) {
 
 Program program_of(const Tape& tape, const std::vector<Var>& fetch, bool fuse = true,
                    int threads = 1) {
-  return compile(tape, {.fetch = fetch, .target = {.threads = threads}, .fuse = fuse});
+  return compile(
+      tape, {.fetch = fetch, .target = {.threads = threads}, .fuse = fuse, .rematerialise = false});
 }
 
 const FusedGroup& only_group(const Program& program) {
