@@ -56,13 +56,24 @@ struct Distance {
 
 }  // namespace
 
-GivenStep::GivenStep(const std::string& path, std::vector<Parameter> parameters)
+GivenStep::GivenStep(const std::string& path, std::vector<Parameter> parameters, DType precision)
     : file_(path), parameters_(std::move(parameters)) {
   for (const Parameter& p : parameters_)
     for (const char* kind : {"theta/", "task_grad/"})
       if (!file_.find(kind + p.name))
         fail(ErrorKind::io, path, "no {}{}: the file is of another network than these settings",
              kind, p.name);
+  for (const char* name : {"support_x", "query_x"}) {
+    const std::vector<double> images =
+        channels_last(file_.values<double>(name), file_.at(name).shape);
+    Tensor& held = episodes_[name] = Tensor({std::int64_t(images.size())}, precision);
+    held.set(std::span<const double>(images));
+  }
+  for (const char* name : {"support_y", "query_y"}) {
+    const std::vector<std::int32_t> labels = file_.values<std::int32_t>(name);
+    Tensor& held = episodes_[name] = Tensor({std::int64_t(labels.size())}, DType::i32);
+    held.set(std::span<const std::int32_t>(labels));
+  }
 }
 
 void GivenStep::use_gradient_descent(Config& config) {
@@ -78,15 +89,14 @@ void GivenStep::write_parameters(StateStore& store) const {
   }
 }
 
-void GivenStep::write_episodes(Executor& executor) const {
-  for (const char* name : {"support_x", "query_x"}) {
-    const std::vector<double> values =
-        channels_last(file_.values<double>(name), file_.at(name).shape);
-    executor.input(name).set(std::span<const double>(values));
-  }
-  for (const char* name : {"support_y", "query_y"}) {
-    const std::vector<std::int32_t> labels = file_.values<std::int32_t>(name);
-    executor.input(name).set(std::span<const std::int32_t>(labels));
+void GivenStep::write_episodes(Executor& executor, std::int64_t first_task) const {
+  const std::int64_t tasks = file_.at("loss").shape.at(0);
+  for (const auto& [name, held] : episodes_) {
+    const std::span<std::byte> input = executor.input(name).bytes();
+    const std::span<const std::byte> all = held.bytes();
+    std::ranges::copy(
+        all.subspan(all.size() / std::size_t(tasks) * std::size_t(first_task), input.size()),
+        input.begin());
   }
 }
 

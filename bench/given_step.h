@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -19,13 +20,15 @@ namespace metatape::bench {
 /// gradient: g = (theta - theta') / rate, to the rounding of theta' alone.
 class GivenStep {
  public:
-  GivenStep(const std::string& path, std::vector<Parameter> parameters);
+  /// Holds the episodes in the precision of a run.
+  GivenStep(const std::string& path, std::vector<Parameter> parameters, DType precision);
 
   static void use_gradient_descent(Config&);
 
   /// theta as in the file, in the precision of the store's.
   void write_parameters(StateStore&) const;
-  void write_episodes(Executor&) const;
+  /// As many tasks as the program takes, from first_task on.
+  void write_episodes(Executor&, std::int64_t first_task) const;
 
   /// After one committed step from there: how far the result is from the file's. As the peers
   /// (bench/peers/harness.py): loss_max_relative, meta_grad_nmse, meta_grad_max_relative.
@@ -34,6 +37,7 @@ class GivenStep {
  private:
   SafetensorsFile file_;
   std::vector<Parameter> parameters_;
+  std::map<std::string, Tensor> episodes_;  ///< T x [...], by the name of the input
 };
 
 }  // namespace metatape::bench

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <fstream>
 #include <iostream>
+#include <optional>
 
 #include "bench/given_step.h"
 #include "bench/noise_set.h"
@@ -18,6 +19,7 @@
 #include "engine/optim/optimizer.h"
 #include "meta/programs/memory.h"
 #include "meta/programs/programs.h"
+#include "meta/programs/task_chunks.h"
 #include "meta/settings/recipe.h"
 #include "meta/training/episode_feed.h"
 #include "models/initialisation.h"
@@ -94,19 +96,20 @@ class MetaStep {
     store_[kLearningRateState] = Tensor({}, precision_of(config));
     set_rate(config.outer.lr);
     executor_ = make_executor(recorded_.program, store_);
-    EpisodeFeed(recorded_, *workload_.training, *executor_).feed(0, 0, config.outer.tasks);
+    episodes_.emplace(recorded_, *workload_.training, *executor_);
+    episodes_->feed(0, 0, tasks_at_once(config));
   }
 
   /// One step from what the file gives, compared with its results. From then on every step repeats
   /// it: the rate is zero.
   nlohmann::json check(const std::string& path) {
-    const GivenStep given(path, workload_.model.parameters);
-    given.write_parameters(store_);
-    given.write_episodes(*executor_);
+    given_.emplace(path, workload_.model.parameters, precision_of(workload_.config));
+    given_->write_parameters(store_);
+    given_->write_episodes(*executor_, 0);
     time(1);
     executor_->read_states();
-    const nlohmann::json agreement = given.agreement(store_, last_[0]);
-    given.write_parameters(store_);
+    const nlohmann::json agreement = given_->agreement(store_, loss_);
+    given_->write_parameters(store_);
     set_rate(0);
     return agreement;
   }
@@ -114,12 +117,12 @@ class MetaStep {
   /// Milliseconds of each of `steps` meta-steps in a row, the host waiting for the last one only.
   double time(int steps) {
     const auto begin = Clock::now();
-    for (int k = 0; k < steps; ++k) executor_->step();
-    last_ = executor_->collect().back();
+    for (int k = 0; k < steps; ++k) step();
+    collect();
     const double milliseconds = milliseconds_since(begin);
-    if (!std::isfinite(last_[0]))
+    if (!std::isfinite(loss_))
       fail(ErrorKind::numerical, "meta_step", "the loss is {}: what was timed is no training",
-           last_[0]);
+           loss_);
     return milliseconds / steps;
   }
 
@@ -142,19 +145,21 @@ class MetaStep {
     const Program& p = recorded_.program;
     const MemoryNeed need = memory_need(p);
     const char* images = data_.path == "noise" ? "noise" : data_.path.empty() ? "drawn" : "file";
-    return {
-        {"loss", last_.empty() ? 0 : last_[0]},
-        {"compile_ms", compile_ms_},
-        {"episodes", recorded_.draws_episodes ? "drawn in each step" : "fed once, before timing"},
-        {"images", images},
-        {"instructions", p.instruction_count()},
-        {"launches", launches_of(*executor_)},
-        {"flops", p.cost().flops},
-        {"bytes_moved", p.cost().bytes},
-        {"arena_bytes", need.arena_bytes},
-        {"resident_bytes", need.resident_bytes},
-        {"device_bytes", device_bytes_taken(target_.device) - taken_before_},
-        {"host_peak_bytes", peak_resident_bytes()}};
+    return {{"loss", loss_},
+            {"compile_ms", compile_ms_},
+            {"episodes", recorded_.draws_episodes ? "drawn in each step"
+                         : recorded_.runs > 1     ? "fed before each chunk of tasks"
+                                                  : "fed once, before timing"},
+            {"runs", recorded_.runs},
+            {"images", images},
+            {"instructions", p.instruction_count()},
+            {"launches", launches_of(*executor_)},
+            {"flops", p.cost().flops},
+            {"bytes_moved", p.cost().bytes},
+            {"arena_bytes", need.arena_bytes},
+            {"resident_bytes", need.resident_bytes},
+            {"device_bytes", device_bytes_taken(target_.device) - taken_before_},
+            {"host_peak_bytes", peak_resident_bytes()}};
   }
 
   /// A line "position op flops bytes" for each instruction that runs, in the order in which they
@@ -173,6 +178,29 @@ class MetaStep {
   }
 
  private:
+  /// All chunks of tasks: the first is there already, and stays if it is the only one.
+  void step() {
+    const std::int64_t tasks = tasks_at_once(workload_.config);
+    for (std::int64_t run = 0; run < recorded_.runs; ++run) {
+      if (recorded_.runs > 1) feed(run * tasks, tasks);
+      executor_->step();
+    }
+  }
+
+  void feed(std::int64_t first_task, std::int64_t tasks) {
+    if (!given_) return episodes_->feed(0, first_task, tasks);
+    episodes_->tell(0, first_task);
+    given_->write_episodes(*executor_, first_task);
+  }
+
+  /// The loss of the last step: the mean over its chunks.
+  void collect() {
+    const std::vector<std::vector<double>> scalars = executor_->collect();
+    loss_ = 0;
+    for (auto run = scalars.end() - recorded_.runs; run != scalars.end(); ++run)
+      loss_ += run->front() / double(recorded_.runs);
+  }
+
   void set_rate(double rate) { store_.at(kLearningRateState).set_at(0, rate); }
 
   Target target_;
@@ -184,7 +212,9 @@ class MetaStep {
   std::int64_t taken_before_;
   StateStore store_;
   std::unique_ptr<Executor> executor_;
-  std::vector<double> last_;
+  std::optional<EpisodeFeed> episodes_;
+  std::optional<GivenStep> given_;
+  double loss_ = 0;
 };
 
 /// The numbers of an object, a line "key value" for each.

@@ -42,6 +42,15 @@ def peak_resident(pid):
     return kib(fields_of(f"/proc/{pid}/status"), "VmHWM")
 
 
+def forget_peak(pid):
+    """The high-water mark begins anew from what the process holds now, where that is allowed."""
+    try:
+        with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+    except OSError:
+        pass
+
+
 def describe():
     processor = fields_of("/proc/cpuinfo").get("model name", platform.machine())
     return {"processor": processor, "cores": os.cpu_count(), "system": platform.release(),

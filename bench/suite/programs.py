@@ -15,6 +15,7 @@ KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_": 
               "MALLOC_TOP_PAD_": "536870912"}
 PACKAGES = ("torch", "jax", "numpy")
 PEERS = root() / "bench" / "peers"
+MOST_CHUNKS = 8  # of one task each; with more a step is more calls than work
 REFERENCE_LIMIT = 900  # seconds; C5, the largest, has 4 TFLOP in double
 
 
@@ -102,18 +103,19 @@ class Programs:
 
     # Contestants.
 
-    def metatape(self, settings, reference, recompute=False):
+    def metatape(self, settings, reference, recompute=False, chunk=0):
         command = [self.ours("meta_step"), "--on-request", "--threads", self.threads, "--recipe",
                    "omniglot-5w1s-maml"]
-        words = recipe_settings(settings) + [f"inner.recompute={json.dumps(recompute)}"]
+        words = recipe_settings(settings) + [f"inner.recompute={json.dumps(recompute)}",
+                                             f"outer.chunk={chunk}"]
         if self.precision == "f64":
             words.append("train.precision=fp64")
         for word in words:
             command += ["--set", word]
         if reference:
             command += ["--step", reference]
-        return Contestant("metatape, recompute" if recompute else "metatape", command,
-                          unchecked=reference is None)
+        name = "metatape" + ", task by task" * (chunk == 1) + ", recompute" * recompute
+        return Contestant(name, command, unchecked=reference is None)
 
     def python_peer(self, name, program, variant, reference):
         result = self.steps / f"{name}.result.json"
@@ -139,6 +141,9 @@ class Programs:
         found = [lambda: self.metatape(settings, reference)]
         if settings["inner"]["steps"] > 1 or everything:
             found.append(lambda: self.metatape(settings, reference, recompute=True))
+        if 1 < settings["outer"]["tasks"] <= MOST_CHUNKS or everything:
+            found += [lambda: self.metatape(settings, reference, chunk=1),
+                      lambda: self.metatape(settings, reference, recompute=True, chunk=1)]
         if reference is None:
             return found
         found += [lambda: self.libtorch_peer(reference, keep_pages=True),

@@ -4,7 +4,8 @@ from suite import figures, growth
 from suite.kernel_times import with_roofline
 
 LEAST_SHARE = 0.01  # of a step, for a line of its own
-OURS, RECOMPUTED = "metatape", "metatape, recompute"
+OURS, BY_TASK = "metatape", "metatape, task by task"
+RECOMPUTED, BY_TASK_RECOMPUTED = "metatape, recompute", "metatape, task by task, recompute"
 
 
 def table(heads, rows):
@@ -43,13 +44,17 @@ def aim_of(aims, name):
     return aims.get(library, "")
 
 
-def memory_ratios(name, peer, ours, recomputed):
-    """Of a peer's peak to ours and, with recompute, to that."""
-    if name in (OURS, RECOMPUTED):
-        return "", ""
-    peak = peer.get("peak_resident_bytes")
-    return (number(figures.ratio(peak, ours.get("peak_resident_bytes")), 2),
-            number(figures.ratio(peak, recomputed.get("peak_resident_bytes")), 2))
+def memory_ratios(name, programs):
+    """Of a peer's peak to ours: all tasks at once; one at a time, as LibTorch takes them; and that
+    with recompute. A workload of one task has no difference between the first two."""
+    if name.startswith(OURS):
+        return "", "", ""
+
+    def peak(*names):
+        return next((programs[n].get("peak_resident_bytes") for n in names if n in programs), None)
+
+    return [number(figures.ratio(peak(name), ours), 2)
+            for ours in (peak(OURS), peak(BY_TASK, OURS), peak(BY_TASK_RECOMPUTED, RECOMPUTED))]
 
 
 def comparison(results):
@@ -57,32 +62,31 @@ def comparison(results):
     peak = results.get("peaks", {}).get("flops")
     for row in results.get("rows", []):
         ours = row["programs"].get(OURS, {})
-        recomputed = row["programs"].get(RECOMPUTED, {})
         flops = ours.get("values", {}).get("flops")
         rate = flops / median(ours) * 1e3 if flops and median(ours) else None
         for name, found in row["programs"].items():
             first = name == OURS
-            plain, with_recompute = memory_ratios(name, found, ours, recomputed)
+            at_once, by_task, recomputed = memory_ratios(name, row["programs"])
             aims = row["aims"] if name == "libtorch" else {}
             nmse = found.get("values", {}).get("meta_grad_nmse")
             rows.append([
                 row["workload"] if first else "", name, spread(found) or found.get("reason", ""),
                 found.get("ms", {}).get("n", ""),
                 "" if first else number(figures.ratio(median(found), median(ours)), 2),
-                aim_of(row["aims"], name), mib(found.get("peak_resident_bytes")), plain,
-                aims.get("memory", ""), with_recompute, aims.get("recomputed_memory", ""),
+                aim_of(row["aims"], name), mib(found.get("peak_resident_bytes")), at_once,
+                by_task, aims.get("memory", ""), recomputed, aims.get("recomputed_memory", ""),
                 number(rate / 1e9, 0) if first and rate else "",
                 percent(rate / peak) if first and rate and peak else "",
                 "" if nmse is None else f"{nmse:.0e}"])
     return table(["workload", "program", "ms (quartiles)", "n", "time / ours", "aim", "MiB",
-                  "MiB / ours", "aim", "MiB / recomputed", "aim", "GFLOP/s", "of peak", "NMSE"],
-                 rows)
+                  "MiB / ours", "/ task by task", "aim", "/ recomputed, too", "aim", "GFLOP/s",
+                  "of peak", "NMSE"], rows)
 
 
 def memory(results):
     rows = []
     for row in results.get("rows", []):
-        for name in (OURS, RECOMPUTED):
+        for name in (OURS, RECOMPUTED, BY_TASK, BY_TASK_RECOMPUTED):
             found = row["programs"].get(name, {})
             v = found.get("values", {})
             if "arena_bytes" in v:

@@ -59,11 +59,15 @@ void EpisodeFeed::feed(std::int64_t iteration, std::int64_t first_task, std::int
     source_.draw(std::uint32_t(iteration), std::uint32_t(first_task), std::uint32_t(tasks), batch_);
     feed_episodes(executor_, batch_);
   }
-  const auto tell = [&](const char* name, std::int64_t value) {
+  tell(iteration, first_task);
+}
+
+void EpisodeFeed::tell(std::int64_t iteration, std::int64_t first_task) {
+  const auto write = [&](const char* name, std::int64_t value) {
     if (executor_.has_input(name)) executor_.input(name).set_at(0, double(value));
   };
-  tell(kFirstTask, first_task);
-  tell(kIterationInput, iteration);
+  write(kFirstTask, first_task);
+  write(kIterationInput, iteration);
 }
 
 }  // namespace metatape

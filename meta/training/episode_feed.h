@@ -19,6 +19,9 @@ class EpisodeFeed {
   /// draws knows the iteration itself: from its state in training, always 0 in evaluation.
   void feed(std::int64_t iteration, std::int64_t first_task, std::int64_t tasks);
 
+  /// Only the numbers, where somebody else provides the examples.
+  void tell(std::int64_t iteration, std::int64_t first_task);
+
  private:
   const EpisodeSource& source_;
   Executor& executor_;
