@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "engine/graph.h"
+#include "engine/passes/fuse_cost.h"
 #include "engine/plan.h"
 
 namespace metatape {
@@ -19,8 +20,6 @@ namespace {
 constexpr double kMostCost = 5, kOperation = 1.0 / 8;
 /// Instructions that compute a value again, from values that are there.
 constexpr std::size_t kMostInstructions = 4;
-/// Of the peak, for a value to be worth an instruction.
-constexpr double kLeastShare = 1.0 / 1024;
 /// Of the peak, that a round has to gain; and how many may fail to.
 constexpr double kLeastGain = 1.0 / 512;
 constexpr int kMostRounds = 64, kMostFailures = 4;
@@ -40,7 +39,10 @@ struct Recipe {
 /// What may be computed again at the highest peak of a graph.
 class Peak {
  public:
-  Peak(const Graph& graph, const Target& target) : graph_(graph), readers_(graph.nodes.size()) {
+  Peak(const Graph& graph, const Target& target)
+      : graph_(graph),
+        instruction_(fusion_cost(target.device).instruction),
+        readers_(graph.nodes.size()) {
     const Plan lifetimes = plan_lifetimes(graph, target);
     const std::vector<std::size_t> live = live_bytes(lifetimes, graph.nodes.size());
     at_ = int(std::ranges::max_element(live) - live.begin());
@@ -73,8 +75,7 @@ class Peak {
   std::vector<Clone> clones() {
     std::vector<int> waiting;
     for (int v = 0; v < std::min(at_, int(graph_.nodes.size())); ++v)
-      if (double(bytes_of(v)) > kLeastShare * double(bytes_) && reader_after(v))
-        waiting.push_back(v);
+      if (reader_after(v)) waiting.push_back(v);
     std::ranges::stable_sort(waiting, std::greater{}, [&](int v) { return bytes_of(v); });
     std::vector<Clone> chosen;
     for (const int v : waiting) {
@@ -129,12 +130,13 @@ class Peak {
     }
     const std::vector<ValueType> in = graph_.input_types(node(v));
     const Cost cost = instruction_cost(node(v).op, {in, node(v).type, node(v).attr});
-    recipe.cost += cost.bytes + kOperation * cost.flops;
+    recipe.cost += cost.bytes + kOperation * cost.flops + instruction_;
     recipe.values.push_back(v);
     return !op_def(node(v).op).may_fail && recipe.values.size() <= kMostInstructions;
   }
 
   const Graph& graph_;
+  double instruction_;
   int at_ = 0;
   std::size_t bytes_ = 0;
   std::vector<std::vector<int>> readers_;

@@ -10,7 +10,7 @@
 namespace metatape {
 namespace {
 
-constexpr std::int64_t kLong = 4096;
+constexpr std::int64_t kLong = 1 << 14;
 
 /// A value of w is read at the beginning and at the end; between them five others of its size are
 /// alive at once.
@@ -28,6 +28,9 @@ struct Waiting {
   Tape tape;
   Var waiting, result;
 };
+
+/// Its activations are large beside the cost of an instruction.
+constexpr MamlOptions kMaml{.steps = 3, .images = 12, .size = 16, .filters = 8};
 
 Program compiled(const Tape& tape, const std::vector<Var>& fetch, bool rematerialise) {
   return compile(tape, {.fetch = fetch, .fuse = false, .rematerialise = rematerialise});
@@ -75,7 +78,7 @@ TEST(Rematerialise, LeavesWhatIsFetched) {
 }
 
 TEST(Rematerialise, NeverRepeatsWhatCostsMoreThanItsBytes) {
-  const MamlTape maml({.steps = 3});
+  const MamlTape maml(kMaml);
   const Program kept = compile(maml.tape, {.fetch = maml.fetches(), .rematerialise = false});
   const Program again = compile(maml.tape, {.fetch = maml.fetches()});
   EXPECT_LT(again.plan.arena_bytes, kept.plan.arena_bytes);
@@ -83,7 +86,7 @@ TEST(Rematerialise, NeverRepeatsWhatCostsMoreThanItsBytes) {
 }
 
 TEST(Rematerialise, KeepsTheBitsOfAMetaGradient) {
-  MamlTape maml({.steps = 3});
+  MamlTape maml(kMaml);
   std::vector<std::vector<Tensor>> results;
   for (const bool rematerialise : {false, true}) {
     const Program program =
