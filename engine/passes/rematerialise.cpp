@@ -36,58 +36,49 @@ struct Recipe {
   double cost = 0;
 };
 
-/// What may be computed again at the highest peak of a graph.
-class Peak {
+/// What may be computed again at the peaks of a graph: the highest, and those as high but for
+/// kLeastGain, as those of equal inner steps are.
+class Peaks {
  public:
-  Peak(const Graph& graph, const Target& target)
+  Peaks(const Graph& graph, const Target& target)
       : graph_(graph),
         instruction_(fusion_cost(target.device).instruction),
-        readers_(graph.nodes.size()) {
+        readers_(graph.nodes.size()),
+        fixed_(graph.nodes.size()),
+        given_up_(graph.nodes.size()) {
     const Plan lifetimes = plan_lifetimes(graph, target);
-    const std::vector<std::size_t> live = live_bytes(lifetimes, graph.nodes.size());
-    at_ = int(std::ranges::max_element(live) - live.begin());
-    bytes_ = live[std::size_t(at_)];
-    const int end = int(graph.nodes.size());
-    fixed_.assign(graph.nodes.size(), false);
-    for (int n = 0; n < end; ++n) {
-      const Node& node = this->node(n);
-      const int owner = op_def(node.op).view ? owner_of(node.inputs[0]) : n;
+    for (const std::size_t bytes : live_bytes(lifetimes, graph.nodes.size()))
+      live_.push_back(double(bytes));
+    highest_ = *std::ranges::max_element(live_);
+    for (int n = 0; n < int(graph.nodes.size()); ++n) {
+      const int owner = op_def(node(n).op).view ? owner_of(node(n).inputs[0]) : n;
       owner_.push_back(owner);
       last_.push_back(n);
-      for (const int input : node.inputs) {
+      for (const int input : node(n).inputs) {
         readers_[std::size_t(input)].push_back(n);
         last_[std::size_t(owner_of(input))] = n;
       }
-      // Others see a view's bytes without being its readers; a slot holds what it holds.
+      // Others see a view's bytes without being its readers.
       if (owner != n) fixed_[std::size_t(owner)] = fixed_[std::size_t(n)] = true;
-      if (lifetimes.storage_of[std::size_t(n)] < 0) {
-        fixed_[std::size_t(n)] = true;
-        last_[std::size_t(n)] = end;
-      }
     }
-    for (const int id : graph.fetches) fix_to_the_end(id);
-    for (const StateUpdate& u : graph.updates) fix_to_the_end(u.value);
+    for (int n = 0; n < int(graph.nodes.size()); ++n)
+      if (lifetimes.storage_of[std::size_t(n)] < 0) keep(n);  // a slot holds what it holds
+    for (const int id : graph.fetches) keep(id);
+    for (const StateUpdate& u : graph.updates) keep(u.value);
   }
 
-  std::size_t bytes() const { return bytes_; }
+  double highest() const { return highest_; }
 
-  /// The largest values first, each with the operands that those before it keep alive.
+  /// Lowers one peak after the other, until one does not give way.
   std::vector<Clone> clones() {
-    std::vector<int> waiting;
-    for (int v = 0; v < std::min(at_, int(graph_.nodes.size())); ++v)
-      if (reader_after(v)) waiting.push_back(v);
-    std::ranges::stable_sort(waiting, std::greater{}, [&](int v) { return bytes_of(v); });
     std::vector<Clone> chosen;
-    for (const int v : waiting) {
-      Recipe recipe;
-      if (fixed_[std::size_t(v)] || !add(v, recipe)) continue;
-      if (recipe.cost > kMostCost * (double(bytes_of(v)) - recipe.held)) continue;
-      for (const int value : recipe.values) {
-        chosen.push_back({value, *reader_after(v)});
-        for (const int operand : node(value).inputs)
-          if (is_there(operand) || is_small(operand, v)) fix_to_the_end(operand);
-      }
-      fixed_[std::size_t(v)] = given_up_[std::size_t(v)] = true;
+    for (;;) {
+      const auto peak = std::ranges::max_element(live_);
+      at_ = int(peak - live_.begin());
+      const double before = *peak;
+      if (before < (1 - kLeastGain) * highest_) break;
+      lower(chosen);
+      if (live_[std::size_t(at_)] == before) break;
     }
     return chosen;
   }
@@ -95,13 +86,44 @@ class Peak {
  private:
   const Node& node(int n) const { return graph_.nodes[std::size_t(n)]; }
   int owner_of(int n) const { return owner_[std::size_t(n)]; }
-  std::size_t bytes_of(int n) const {
-    return std::size_t(node(n).type.shape.elements()) * dtype_bytes(node(n).type.dtype);
+  double bytes_of(int n) const {
+    return double(node(n).type.shape.elements()) * double(dtype_bytes(node(n).type.dtype));
   }
 
-  void fix_to_the_end(int n) {
+  /// To the end, as it is.
+  void keep(int n) {
     fixed_[std::size_t(n)] = fixed_[std::size_t(owner_of(n))] = true;
     last_[std::size_t(owner_of(n))] = int(graph_.nodes.size());
+  }
+
+  /// The largest values first, each with the operands that those before it keep alive.
+  void lower(std::vector<Clone>& chosen) {
+    std::vector<int> waiting;
+    for (int v = 0; v < std::min(at_, int(graph_.nodes.size())); ++v)
+      if (!fixed_[std::size_t(v)] && reader_after(v)) waiting.push_back(v);
+    std::ranges::stable_sort(waiting, std::greater{}, [&](int v) { return bytes_of(v); });
+    for (const int v : waiting) {
+      Recipe recipe;
+      if (fixed_[std::size_t(v)] || !add(v, recipe)) continue;
+      if (recipe.cost > kMostCost * (bytes_of(v) - recipe.held)) continue;
+      const int reader = *reader_after(v);
+      for (const int value : recipe.values) {
+        chosen.push_back({value, reader});
+        for (const int operand : node(value).inputs)
+          if (is_there(operand) || is_small(operand, v)) {
+            change(last_[std::size_t(owner_of(operand))] + 1, reader, bytes_of(owner_of(operand)));
+            keep(operand);
+          }
+      }
+      fixed_[std::size_t(v)] = given_up_[std::size_t(v)] = true;
+      const auto& readers = readers_[std::size_t(v)];
+      const auto next = std::ranges::find(readers, reader);
+      change((next == readers.begin() ? v : *std::prev(next)) + 1, reader, -bytes_of(v));
+    }
+  }
+
+  void change(int from, int until, double bytes) {
+    for (int n = from; n < until; ++n) live_[std::size_t(n)] += bytes;
   }
 
   /// Of a value that is not in use at the peak.
@@ -123,7 +145,7 @@ class Peak {
       if (given_up_[std::size_t(owner_of(operand))]) return false;
       if (is_there(operand)) continue;
       if (is_small(operand, v))
-        recipe.held += double(bytes_of(owner_of(operand)));
+        recipe.held += bytes_of(owner_of(operand));
       else if (std::ranges::find(recipe.values, operand) == recipe.values.end() &&
                !add(operand, recipe))
         return false;
@@ -137,13 +159,13 @@ class Peak {
 
   const Graph& graph_;
   double instruction_;
-  int at_ = 0;
-  std::size_t bytes_ = 0;
+  int at_ = 0;                ///< the peak that is to be lowered
+  std::vector<double> live_;  ///< bytes alive while each node runs, with the clones so far
+  double highest_ = 0;
   std::vector<std::vector<int>> readers_;
   std::vector<int> owner_;  ///< whose storage holds a value: itself, but for views
   std::vector<int> last_;   ///< reader of what an owner holds
-  std::vector<bool> fixed_;
-  std::vector<bool> given_up_ = std::vector<bool>(graph_.nodes.size());
+  std::vector<bool> fixed_, given_up_;
 };
 
 void insert(Graph& graph, std::vector<Clone> clones) {
@@ -172,17 +194,17 @@ void insert(Graph& graph, std::vector<Clone> clones) {
 
 void rematerialise(Graph& graph, const Target& target) {
   Graph candidate = graph;
-  std::optional<Peak> peak(std::in_place, candidate, target);
-  std::size_t least = peak->bytes();
+  std::optional<Peaks> peaks(std::in_place, candidate, target);
+  double least = peaks->highest();
   for (int round = 0, failures = 0; round < kMostRounds && failures < kMostFailures; ++round) {
-    std::vector<Clone> clones = peak->clones();
+    std::vector<Clone> clones = peaks->clones();
     if (clones.empty()) return;
     insert(candidate, std::move(clones));
-    peak.emplace(candidate, target);
-    const bool gained = double(peak->bytes()) < (1 - kLeastGain) * double(least);
+    peaks.emplace(candidate, target);
+    const bool gained = peaks->highest() < (1 - kLeastGain) * least;
     failures = gained ? 0 : failures + 1;
     if (!gained) continue;
-    least = peak->bytes();
+    least = peaks->highest();
     graph = candidate;
   }
 }

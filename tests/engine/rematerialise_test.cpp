@@ -83,6 +83,7 @@ TEST(Rematerialise, NeverRepeatsWhatCostsMoreThanItsBytes) {
   const Program again = compile(maml.tape, {.fetch = maml.fetches()});
   EXPECT_LT(again.plan.arena_bytes, kept.plan.arena_bytes);
   EXPECT_LT(again.cost().bytes, 1.2 * kept.cost().bytes);
+  EXPECT_EQ(again.plan.resident_bytes, kept.plan.resident_bytes) << "slots are not copied";
 }
 
 TEST(Rematerialise, KeepsTheBitsOfAMetaGradient) {
