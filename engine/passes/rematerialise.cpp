@@ -17,7 +17,7 @@ namespace {
 /// What computing again may cost, in bytes moved for each byte less at the peak. An operation
 /// counts as much as an eighth of a byte: 230 GFLOP/s beside 28 GB/s on two CPU cores, and about
 /// twice that ratio on GPUs. Convolutions of three channels pass, wider ones do not.
-constexpr double kMostCost = 5, kOperation = 1.0 / 8;
+constexpr double kMostCost = 7, kOperation = 1.0 / 8;
 /// Instructions that compute a value again, from values that are there.
 constexpr std::size_t kMostInstructions = 4;
 /// Of the peak, that a round has to gain; and how many may fail to.
