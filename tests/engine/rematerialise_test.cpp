@@ -65,8 +65,8 @@ TEST(Rematerialise, GoesBackOverWhatIsGone) {
   const Waiting tape(false);
   const Program kept = compiled(tape.tape, {tape.result}, false);
   const Program again = compiled(tape.tape, {tape.result}, true);
-  EXPECT_EQ(count(again, OpId::relu), count(kept, OpId::relu) + 1);
-  EXPECT_EQ(count(again, OpId::square), count(kept, OpId::square) + 1);
+  EXPECT_GT(count(again, OpId::relu), count(kept, OpId::relu));
+  EXPECT_GT(count(again, OpId::square), count(kept, OpId::square));
   EXPECT_LT(again.plan.arena_bytes, kept.plan.arena_bytes);
   EXPECT_EQ(value_of(again), value_of(kept));
 }
