@@ -193,13 +193,8 @@ class MetaStep {
     given_->write_episodes(*executor_, first_task);
   }
 
-  /// The loss of the last step: the mean over its chunks.
-  void collect() {
-    const std::vector<std::vector<double>> scalars = executor_->collect();
-    loss_ = 0;
-    for (auto run = scalars.end() - recorded_.runs; run != scalars.end(); ++run)
-      loss_ += run->front() / double(recorded_.runs);
-  }
+  /// The loss of the last step, which its last run has: chunks add up.
+  void collect() { loss_ = executor_->collect().back().front(); }
 
   void set_rate(double rate) { store_.at(kLearningRateState).set_at(0, rate); }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "engine/op.h"
@@ -41,7 +43,7 @@ class Recomputation {
         const auto copy = copies.find(input);
         inputs.push_back({&tape_, copy == copies.end() ? input : copy->second});
       }
-      copies[id] = tape_.push(instr.op, std::move(inputs), instr.attr, instr.where).id;
+      copies[id] = tape_.push(instr.op, inputs, instr.attr, instr.where).id;
     }
     tape_.generation_ = outer;
     return copies;  // what the sweep does not read of it is dead code
@@ -65,6 +67,28 @@ std::vector<bool> dependents(const Tape& tape, std::span<const Var> wrt, int las
   }
   return depends;
 }
+
+/// Rules append under the scope of the instruction that they differentiate, within that of the
+/// sweep: `meta_gradient/inner/2`. So a message about a second derivative names its inner step.
+class ScopeOfSweep {
+ public:
+  explicit ScopeOfSweep(Tape& tape) : tape_(tape) {}
+
+  void enter(int scope) {
+    if (scope == entered_) return;
+    within_.reset();
+    std::string name = tape_.scope_name(scope);
+    if (name.starts_with(outer_ + "/")) name.erase(0, outer_.size() + 1);
+    if (!name.empty() && name != outer_) within_.emplace(tape_, name);
+    entered_ = scope;
+  }
+
+ private:
+  Tape& tape_;
+  std::string outer_ = tape_.open_scope();
+  std::optional<Scope> within_;
+  int entered_ = -1;
+};
 
 void check_float(std::span<const Var> values, const char* what, Loc where) {
   for (const Var& v : values)
@@ -103,10 +127,12 @@ std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> cotangen
   }
 
   Recomputation recomputation(tape);
+  ScopeOfSweep scope(tape);
   for (int id = last; id >= 0; --id) {
     const Instr& instr = tape.at(id);
     const OpDef& def = op_def(instr.op);
     if (!ct[std::size_t(id)] || !active[std::size_t(id)] || !def.vjp) continue;
+    scope.enter(instr.scope);
     std::vector<Var> in;
     const auto needed = std::make_unique<bool[]>(instr.inputs.size());
     for (std::size_t k = 0; k < instr.inputs.size(); ++k) {

@@ -73,7 +73,7 @@ int exit_code(ErrorKind kind) {
   return 1;
 }
 
-Error::Error(ErrorKind kind, std::string subject, std::string message, Loc where)
+Error::Error(ErrorKind kind, std::string subject, const std::string& message, Loc where)
     : std::runtime_error(compose(kind, subject, message, where)),
       kind(kind),
       subject(std::move(subject)),

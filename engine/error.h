@@ -24,7 +24,8 @@ int exit_code(ErrorKind);
 /// expected, and the remedy; where an instruction was being recorded, also the source line.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, std::string subject, std::string message, Loc where = Loc::current());
+  Error(ErrorKind kind, std::string subject, const std::string& message,
+        Loc where = Loc::current());
 
   ErrorKind kind;
   std::string subject;   ///< op, file, setting: what the message is about

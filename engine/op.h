@@ -138,6 +138,7 @@ struct OpDef {
   bool view = false;           ///< the result is the first operand's storage
   bool may_overwrite = false;  ///< the kernel may write onto a dense operand of the same type
   bool may_fail = false;       ///< the kernel leaves a status of each matrix; engine/status.h
+  bool communicates = false;   ///< all ranks of a run must execute it together
 };
 
 /// Whether an instruction of this op runs anything.

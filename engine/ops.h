@@ -287,4 +287,13 @@ Var gather_images(Var images, Var choice, DType = DType::f32, Loc = Loc::current
 /// x + 1 for i32, modulo 2^32. No derivative.
 Var increment(Var x, Loc = Loc::current());
 
+// ---- over the ranks of a run -------------------------------------------------------------------
+
+/// ((base + value_0) + value_1) + ..., where value_r is the value of rank r, the same bits on all
+/// ranks. base, of value's shape, must be the same on all. For one rank: base + value, which no
+/// other pass rewrites. No derivative.
+Var add_over_ranks(Var base, Var value, int ranks, Loc = Loc::current());
+/// The tasks of all ranks, in rank order: T x [...] -> ranks T x [...]. No derivative.
+Var gather_over_ranks(Var value, int ranks, Loc = Loc::current());
+
 }  // namespace metatape

@@ -4,7 +4,7 @@
 
 namespace metatape {
 
-Var Tape::push(OpId op, std::vector<Var> inputs, const Attr& attr, Loc where) {
+Var Tape::push(OpId op, const std::vector<Var>& inputs, const Attr& attr, Loc where) {
   std::vector<ValueType> types;
   Instr instr{.op = op, .dtype = {}, .shape = {}, .inputs = {}, .attr = attr, .where = where};
   for (const Var& v : inputs) {

@@ -103,7 +103,7 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
 
   /// Records one instruction: infers its shape and type, or throws Error{shape|dtype|usage}.
-  Var push(OpId op, std::vector<Var> inputs, const Attr& attr, Loc where);
+  Var push(OpId op, const std::vector<Var>& inputs, const Attr& attr, Loc where);
 
   /// A value the caller supplies before every run.
   Var input(std::string name, const Shape& shape, DType dtype, Loc where = Loc::current());
@@ -115,6 +115,7 @@ class Tape {
   const Instr& at(int id) const { return instructions_[std::size_t(id)]; }
   const std::vector<Slot>& slots() const { return slots_; }
   const std::string& scope_name(int scope) const { return scopes_[std::size_t(scope)]; }
+  const std::string& open_scope() const { return scope_name(scope_); }
 
  private:
   friend class Scope;

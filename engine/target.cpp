@@ -49,6 +49,14 @@ void require_device(Device device) {
          cudaGetErrorString(status));
   if (count == 0) fail(ErrorKind::device, "cuda", "this machine has no GPU; use --device cpu");
 }
+
+void use_device(Device device, int index) {
+  require_device(device);
+  if (device == Device::cpu) return;
+  int count = 0;
+  check_cuda(cudaGetDeviceCount(&count), "counting GPUs");
+  check_cuda(cudaSetDevice(index % count), "choosing a GPU");
+}
 #else
 bool built_with_cuda() { return false; }
 bool cuda_device_present() { return false; }
@@ -60,6 +68,8 @@ void require_device(Device device) {
          "this build runs on the CPU only; found cuda, expected cpu. Build where nvcc is on the "
          "PATH, or use --device cpu");
 }
+
+void use_device(Device device, int) { require_device(device); }
 #endif
 
 }  // namespace metatape

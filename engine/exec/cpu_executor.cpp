@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "engine/dump.h"
+#include "engine/exec/nonfinite.h"
 #include "engine/status.h"
 
 namespace metatape {
@@ -42,23 +43,6 @@ class CpuExecutor::Arena {
   std::size_t bytes_;
 };
 
-namespace {
-
-bool all_finite(const void* data, const ValueType& type) {
-  const std::int64_t count = type.shape.elements();
-  auto finite = [&]<class T>() {
-    const T* x = static_cast<const T*>(data);
-    for (std::int64_t i = 0; i < count; ++i)
-      if (!std::isfinite(x[i])) return false;
-    return true;
-  };
-  if (type.dtype == DType::f32) return finite.template operator()<float>();
-  if (type.dtype == DType::f64) return finite.template operator()<double>();
-  return true;
-}
-
-}  // namespace
-
 CpuExecutor::CpuExecutor(const Program& program, StateStore& store)
     : Executor(program, store),
       arena_(std::make_unique<Arena>(program.plan.arena_bytes)),
@@ -74,7 +58,8 @@ CpuExecutor::~CpuExecutor() = default;
 
 void CpuExecutor::execute(const Step& s) const {
   const kernels::CpuContext context{.threads = program_.target.threads,
-                                    .winograd = program_.target.winograd};
+                                    .winograd = program_.target.winograd,
+                                    .communicator = program_.target.communicator};
   const KernelCall call = placement_.call(s);
   op_def(call.op).kernel.cpu({call, context});
 }
@@ -137,15 +122,17 @@ void CpuExecutor::step() {
 
 std::vector<std::vector<double>> CpuExecutor::collect() { return std::exchange(collected_, {}); }
 
-std::string CpuExecutor::find_nonfinite() {
+std::string CpuExecutor::find_nonfinite(std::int64_t first_task) {
   for (const auto& [name, tensor] : inputs_)
-    if (!all_finite(tensor.bytes().data(), {tensor.shape(), tensor.dtype()}))
-      return fmt::format("input {}", name);
+    if (const auto place =
+            place_of_nonfinite(tensor.bytes().data(), {tensor.shape(), tensor.dtype()}, first_task))
+      return fmt::format("input {}{}", name, *place);
   for (const Step& s : steps_) {
     const Node& node = program_.graph.nodes[std::size_t(s.node)];
+    if (waits_for_others(node)) break;
     execute(s);
-    if (!all_finite(s.out, node.type))
-      return describe_instruction(*program_.graph.tape, node.instruction);
+    if (const auto place = place_of_nonfinite(s.out, node.type, first_task))
+      return describe_instruction(*program_.graph.tape, node.instruction) + *place;
   }
   return {};
 }

@@ -27,7 +27,7 @@ class CpuExecutor : public Executor {
   std::vector<std::vector<double>> collect() override;
   int steps_ahead() const override { return 1; }
   void read_states() override {}
-  std::string find_nonfinite() override;
+  std::string find_nonfinite(std::int64_t first_task = 0) override;
 
  private:
   class Arena;

@@ -5,8 +5,11 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
+#include <thread>
 
 #include "engine/dump.h"
+#include "engine/exec/nonfinite.h"
 #include "engine/status.h"
 #include "kernels/matmul/cuda_blas.h"
 
@@ -20,10 +23,9 @@ bool is_set(const char* variable) {
   return value && *value && std::string(value) != "0";
 }
 
-bool all_finite(const Tensor& tensor) {
-  if (tensor.dtype() != DType::f32) return true;
-  const auto* x = reinterpret_cast<const float*>(tensor.bytes().data());
-  return std::all_of(x, x + tensor.elements(), [](float v) { return std::isfinite(v); });
+std::optional<std::string> place_of_nonfinite(const Tensor& tensor, std::int64_t first_task) {
+  return metatape::place_of_nonfinite(tensor.bytes().data(), {tensor.shape(), tensor.dtype()},
+                                      first_task);
 }
 
 /// The GPU has kernels for f32: a program that needs f64 is refused before it takes memory.
@@ -53,11 +55,14 @@ CudaExecutor::CudaExecutor(const Program& program, StateStore& store)
       blas_workspace_(kernels::CudaBlas::kWorkspaceBytes, "workspace of cuBLAS"),
       blas_(std::make_unique<kernels::CudaBlas>(stream_.get(), program.target.precision,
                                                 blas_workspace_.get())),
-      context_{.stream = stream_.get(), .precision = program.target.precision, .blas = blas_.get()},
+      context_{.stream = stream_.get(),
+               .precision = program.target.precision,
+               .blas = blas_.get(),
+               .communicator = program.target.communicator},
       end_(program, placement_, kStepsAhead),
       one_by_one_(is_set("MT_SYNC") || is_set("MT_TRACE")),
       trace_(is_set("MT_TRACE")) {
-  check_blas();
+  check_libraries();
   write_states();
   for (const auto& [name, tensor] : inputs_) written_.insert(name);
   // Clearing and copies from pageable memory may still be under way, and the stream, which does not
@@ -99,7 +104,7 @@ void CudaExecutor::send_inputs() {
                "sending input " + name);
   }
   written_.clear();
-  stream_.wait("sending inputs");  // the caller may write them again
+  wait("sending inputs");  // the caller may write them again
 }
 
 void CudaExecutor::enqueue(const Step& s) const {
@@ -109,11 +114,25 @@ void CudaExecutor::enqueue(const Step& s) const {
 
 void CudaExecutor::enqueue_program() const {
   for (const Step& s : steps_) enqueue(s);
-  check_blas();
+  check_libraries();
 }
 
-void CudaExecutor::check_blas() const {
+void CudaExecutor::check_libraries() const {
   if (const char* failure = blas_->failure()) fail(ErrorKind::device, "cublas", "{}", failure);
+  const kernels::Communicator* others = context_.communicator;
+  if (const char* failure = others ? others->failure() : nullptr)
+    fail(ErrorKind::device, "ranks", "{}", failure);
+}
+
+cudaError_t CudaExecutor::synchronise() const {
+  if (!context_.communicator) return cudaStreamSynchronize(stream_.get());
+  cudaError_t status;
+  while ((status = cudaStreamQuery(stream_.get())) == cudaErrorNotReady) {
+    context_.communicator->failure();  // ends what waits for a lost rank
+    std::this_thread::yield();
+  }
+  check_libraries();
+  return status;
 }
 
 void CudaExecutor::run_one_by_one() const {
@@ -124,13 +143,13 @@ void CudaExecutor::run_one_by_one() const {
     const auto start = Clock::now();
     enqueue(s);
     cudaError_t status = cudaGetLastError();
-    if (status == cudaSuccess) status = cudaStreamSynchronize(stream_.get());
+    if (status == cudaSuccess) status = synchronise();
     if (status != cudaSuccess)
       fail_at(graph.tape->at(node.instruction).where, ErrorKind::device, op_name(node.op),
               "{}: {} ({}); the GPU cannot go on in this process",
               describe_instruction(*graph.tape, node.instruction), cudaGetErrorString(status),
               cudaGetErrorName(status));
-    check_blas();
+    check_libraries();
     if (trace_)
       std::fprintf(stderr, "trace %d %s %s %.1f us\n", node.instruction, op_name(node.op),
                    node.type.shape.str().c_str(),
@@ -146,14 +165,14 @@ void CudaExecutor::run() {
   } else {
     if (!run_graph_) run_graph_.capture(stream_, [this] { enqueue_program(); });
     run_graph_.launch(stream_);
-    stream_.wait(kReplay);
+    wait(kReplay);
   }
   read_statuses();
 }
 
 void CudaExecutor::commit() {
   end_.enqueue_commit(context_);
-  stream_.wait("changing the states");
+  wait("changing the states");
 }
 
 void CudaExecutor::step() {
@@ -177,7 +196,7 @@ void CudaExecutor::step() {
 }
 
 std::vector<std::vector<double>> CudaExecutor::collect() {
-  stream_.wait(kReplay);
+  wait(kReplay);
   read_statuses();
   return end_.read(std::exchange(uncollected_, 0));
 }
@@ -207,21 +226,24 @@ Tensor CudaExecutor::read(int node) const {
 Tensor CudaExecutor::fetch(std::size_t k) const { return read(program_.graph.fetches.at(k)); }
 
 void CudaExecutor::read_states() {
-  stream_.wait(kReplay);
+  wait(kReplay);
   for (const StateUpdate& u : program_.graph.updates)
     store_.at(program_.graph.slot_of(u.state).name) = read(u.state);
 }
 
-std::string CudaExecutor::find_nonfinite() {
+std::string CudaExecutor::find_nonfinite(std::int64_t first_task) {
   for (const auto& [name, tensor] : inputs_)
-    if (!all_finite(tensor)) return fmt::format("input {}", name);
+    if (const auto place = place_of_nonfinite(tensor, first_task))
+      return fmt::format("input {}{}", name, *place);
   send_inputs();
   for (const Step& s : steps_) {
+    if (waits_for_others(program_.graph.nodes[std::size_t(s.node)])) break;
     enqueue(s);
-    stream_.wait("looking for what is not finite");
-    if (!all_finite(read(s.node)))
+    wait("looking for what is not finite");
+    if (const auto place = place_of_nonfinite(read(s.node), first_task))
       return describe_instruction(*program_.graph.tape,
-                                  program_.graph.nodes[std::size_t(s.node)].instruction);
+                                  program_.graph.nodes[std::size_t(s.node)].instruction) +
+             *place;
   }
   return {};
 }

@@ -31,7 +31,7 @@ class CudaExecutor : public Executor {
   std::vector<std::vector<double>> collect() override;
   int steps_ahead() const override { return kStepsAhead; }
   void read_states() override;
-  std::string find_nonfinite() override;
+  std::string find_nonfinite(std::int64_t first_task = 0) override;
 
   /// Nodes of the graph that a step launches; 0 before it is captured.
   std::size_t graph_nodes() const { return step_graph_.nodes(); }
@@ -45,7 +45,11 @@ class CudaExecutor : public Executor {
   void send_inputs();
   void enqueue(const Step&) const;
   void enqueue_program() const;
-  void check_blas() const;
+  void check_libraries() const;
+  /// Waits for the stream. What waits for a rank that is lost never ends, so where there are
+  /// others, asks for that meanwhile. Errors: device, if one is lost.
+  cudaError_t synchronise() const;
+  void wait(const std::string& doing) const { check_cuda(synchronise(), doing); }
   void run_one_by_one() const;
   void read_statuses();
   Tensor read(int node) const;

@@ -19,6 +19,12 @@ void require_state(StateStore& store, const Slot& slot) {
          slot.shape.str());
 }
 
+void require_ranks(const Target& target) {
+  const int found = target.communicator ? target.communicator->size() : 1;
+  if (found != target.ranks)
+    fail(ErrorKind::usage, "ranks", "the program is for {} ranks, found {}", target.ranks, found);
+}
+
 }  // namespace
 
 Executor::Executor(const Program& program, StateStore& store) : program_(program), store_(store) {
@@ -53,7 +59,12 @@ void Executor::feed(const std::string& name, const Tensor& value) {
   std::ranges::copy(value.bytes(), slot.bytes().begin());
 }
 
+bool Executor::waits_for_others(const Node& node) const {
+  return program_.target.ranks > 1 && op_def(node.op).communicates;
+}
+
 std::unique_ptr<Executor> make_executor(const Program& program, StateStore& store) {
+  require_ranks(program.target);
 #if MT_HAVE_CUDA
   if (program.target.device == Device::cuda) return std::make_unique<CudaExecutor>(program, store);
 #endif

@@ -54,8 +54,10 @@ class Executor {
   virtual void read_states() = 0;
 
   /// Runs again with the same inputs and states, and names the first instruction whose result is
-  /// not finite; empty if all are.
-  virtual std::string find_nonfinite() = 0;
+  /// not finite, its scope, and the first task of which it is not, counted from `first_task`; empty
+  /// if all are finite. Of several ranks each looks at what it computes by itself: up to the first
+  /// exchange.
+  virtual std::string find_nonfinite(std::int64_t first_task = 0) = 0;
 
   /// What the last run changed in order to succeed: a line for each instruction whose matrices
   /// needed jitter.
@@ -68,6 +70,9 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
+  /// Whether all ranks must execute the node together, and there are several.
+  bool waits_for_others(const Node&) const;
+
   const Program& program_;
   StateStore& store_;
   std::map<std::string, Tensor> inputs_;
@@ -76,7 +81,8 @@ class Executor {
 };
 
 /// An executor for program.target. Program and store must outlive it. Errors: shape, as above;
-/// memory, if the device cannot give the arena; device, if it is not there.
+/// memory, if the device cannot give the arena; device, if it is not there; usage, if the target's
+/// communicator has other ranks than the program.
 std::unique_ptr<Executor> make_executor(const Program&, StateStore&);
 
 }  // namespace metatape

@@ -165,7 +165,8 @@ class Fusion {
     change();
     bool fits = true;
     for (int root : roots) {
-      if (!(fits = refresh(root))) break;
+      fits = refresh(root);
+      if (!fits) break;
       gain -= state(root).computation.cost;
     }
     const bool cheaper = fits && gain > 0;

@@ -154,7 +154,8 @@ class Peaks {
     const Cost cost = instruction_cost(node(v).op, {in, node(v).type, node(v).attr});
     recipe.cost += cost.bytes + kOperation * cost.flops + instruction_;
     recipe.values.push_back(v);
-    return !op_def(node(v).op).may_fail && recipe.values.size() <= kMostInstructions;
+    const OpDef& def = op_def(node(v).op);
+    return !def.may_fail && !def.communicates && recipe.values.size() <= kMostInstructions;
   }
 
   const Graph& graph_;

@@ -16,6 +16,7 @@ struct CudaContext {
   cudaStream_t stream = nullptr;
   Precision precision = Precision::fp32;
   CudaBlas* blas = nullptr;  ///< may be null where no kernel of the program is a matmul
+  Communicator* communicator = nullptr;  ///< may be null where the program has one rank
 };
 
 }  // namespace metatape::kernels

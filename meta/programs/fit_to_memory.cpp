@@ -16,12 +16,13 @@ bool can_recompute(const Config& c) {
          c.inner.hvp == "exact" && c.inner.steps > 0;
 }
 
-/// Divisors of outer.tasks below what runs at once, largest first; none if tasks cannot be cut.
-std::vector<std::int64_t> smaller_chunks(const Config& c) {
+/// Chunks below what runs at once that can be dealt evenly, largest first; none if tasks cannot be
+/// cut.
+std::vector<std::int64_t> smaller_chunks(const Config& c, int ranks) {
   std::vector<std::int64_t> chunks;
-  if (c.outer.combine != "mean") return chunks;
-  for (std::int64_t chunk = tasks_at_once(c) - 1; chunk > 0; --chunk)
-    if (c.outer.tasks % chunk == 0) chunks.push_back(chunk);
+  if (!can_chunk(c)) return chunks;
+  for (std::int64_t chunk = tasks_at_once(c, ranks) - 1; chunk > 0; --chunk)
+    if (c.outer.tasks % (chunk * ranks) == 0) chunks.push_back(chunk);
   return chunks;
 }
 
@@ -37,15 +38,16 @@ Fit fit_to_memory(const Config& config, const Model& model, const EpisodeInput& 
 
   const auto fits = [&](Config candidate) {
     // What tasks need grows with their number: far too many need not be recorded to be known.
-    const std::int64_t most = tasks_that_fit(need, limit, tasks_at_once(fit.config));
-    if (tasks_at_once(candidate) > 2 * most && !candidate.inner.recompute) return false;
+    const std::int64_t most = tasks_that_fit(need, limit, tasks_at_once(fit.config, target.ranks));
+    if (tasks_at_once(candidate, target.ranks) > 2 * most && !candidate.inner.recompute)
+      return false;
     fit.config = std::move(candidate);
     fit.programs = record_training_programs(fit.config, model, input, target);
     need = memory_need(fit.programs);
     return need.total_bytes() <= limit;
   };
   const auto smallest_that_fits = [&](Config candidate) {
-    for (const std::int64_t chunk : smaller_chunks(candidate)) {
+    for (const std::int64_t chunk : smaller_chunks(candidate, target.ranks)) {
       candidate.outer.chunk = chunk;
       if (fits(candidate)) return true;
     }
@@ -58,8 +60,9 @@ Fit fit_to_memory(const Config& config, const Model& model, const EpisodeInput& 
     found = fits(again) || smallest_that_fits(again);
   }
   check_memory(need, fit.config);
-  fit.change = fmt::format("{} of {} tasks at a time (outer.chunk={})", tasks_at_once(fit.config),
-                           config.outer.tasks, fit.config.outer.chunk);
+  fit.change = fmt::format("{} of {} tasks at a time (outer.chunk={})",
+                           tasks_at_once(fit.config, target.ranks), config.outer.tasks,
+                           fit.config.outer.chunk);
   if (fit.config.inner.recompute != config.inner.recompute)
     fit.change +=
         fmt::format(", inner steps computed again (inner.recompute=true): {:+.0f} % FLOPs",

@@ -20,13 +20,14 @@ namespace {
 
 /// Settings that need less, the cheapest first.
 std::string advice(const MemoryNeed& need, const Config& c, std::size_t limit) {
-  const std::int64_t at_once = tasks_at_once(c);
+  const std::int64_t at_once = tasks_at_once(c, need.ranks);
   std::int64_t fitting = std::min(tasks_that_fit(need, limit, at_once), at_once - 1);
-  const bool can_chunk = c.outer.combine == "mean";
-  while (can_chunk && fitting > 1 && c.outer.tasks % fitting != 0) --fitting;
+  const bool chunks = can_chunk(c);
+  while (chunks && fitting > 1 && c.outer.tasks % (fitting * need.ranks) != 0) --fitting;
   std::vector<std::string> settings;
   if (fitting >= 1)
-    settings.push_back(fmt::format("outer.{}={}", can_chunk ? "chunk" : "tasks", fitting));
+    settings.push_back(fmt::format("outer.{}={}", chunks ? "chunk" : "tasks",
+                                   chunks ? fitting : fitting * need.ranks));
   if (!c.inner.recompute && c.inner.order == "exact" && c.inner.solver == "gradient")
     settings.push_back("inner.recompute=true");
   settings.push_back("fewer task.queries or a smaller model.width");
@@ -40,7 +41,8 @@ MemoryNeed memory_need(const Program& program) {
   MemoryNeed need{.arena_bytes = program.plan.arena_bytes,
                   .resident_bytes = program.plan.resident_bytes,
                   .live_bound_bytes = program.plan.live_bound_bytes,
-                  .device = program.target.device};
+                  .device = program.target.device,
+                  .ranks = program.target.ranks};
   for (const StateUpdate& u : graph.updates) {
     const ValueType& type = graph.nodes[std::size_t(u.value)].type;
     if (program.plan.storage_of[std::size_t(u.value)] >= 0)
@@ -60,8 +62,8 @@ void check_memory(const MemoryNeed& need, const Config& config) {
   fail(ErrorKind::memory, "memory",
        "this program needs {:.1f} MiB ({} tasks at once, {} inner steps), {} is {} MiB; use "
        "{}",
-       double(wanted) / (1 << 20), tasks_at_once(config), config.inner.steps, what, limit >> 20,
-       advice(need, config, limit));
+       double(wanted) / (1 << 20), tasks_at_once(config, need.ranks), config.inner.steps, what,
+       limit >> 20, advice(need, config, limit));
 }
 
 }  // namespace metatape

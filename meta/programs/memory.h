@@ -15,6 +15,7 @@ struct MemoryNeed {
   std::size_t beside_bytes = 0;  ///< of a second program that runs in between
   std::size_t total_bytes() const { return arena_bytes + resident_bytes + beside_bytes; }
   Device device = Device::cpu;
+  int ranks = 1;  ///< each needs it
 };
 MemoryNeed memory_need(const Program&);
 

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <optional>
+#include <ranges>
+#include <span>
 
 #include "engine/ops.h"
 #include "engine/optim/optimizer.h"
 #include "meta/method/compose.h"
 #include "meta/outer/outer_rule.h"
 #include "meta/outer/schedule.h"
+#include "meta/programs/joined.h"
 #include "meta/programs/recording.h"
 #include "meta/programs/task_chunks.h"
 
@@ -31,10 +34,34 @@ ParamSet declare_average(const Method& method, const ParamSet& theta) {
   return theta.with_values(values);
 }
 
-/// NaN where an assumption broke, so that no state changes after it: sqrt of a negative count.
-Var guarded(Var loss, const std::vector<Assumption>& assumptions) {
-  for (const Assumption& a : assumptions) loss = loss + 0.0 * sqrt(-sum_tasks(sign(a.broken)));
+/// The tasks of all ranks, in the order of the tasks: by one exchange.
+MetaStep of_all_ranks(MetaStep step, int ranks) {
+  std::vector<Var> gradient = step.task_gradient.values();
+  std::vector<Var*> places{&step.loss, &step.score};
+  for (Var& g : gradient) places.push_back(&g);
+  for (Diagnostic& d : step.diagnostics) places.push_back(&d.value);
+  for (Assumption& a : step.assumptions) places.push_back(&a.broken);
+  std::vector<Var> values;
+  for (const Var* place : places) values.push_back(*place);
+  const std::vector<Var> all = taken_apart(gather_over_ranks(joined(values), ranks), values);
+  for (std::size_t k = 0; k < all.size(); ++k) *places[k] = all[k];
+  step.task_gradient = step.task_gradient.with_values(gradient);
+  return step;
+}
+
+/// NaN where some tasks broke an assumption, so that no state changes after it: sqrt of a negative
+/// count.
+Var guarded(Var loss, std::span<const Var> broken_counts) {
+  for (const Var& count : broken_counts) loss = loss + 0.0 * sqrt(-count);
   return loss;
+}
+
+/// NaN where an element of the meta-gradient is not finite, else the bits of the loss: an infinite
+/// or undefined derivative must not reach a state, and the loss before it may be finite.
+Var guarded(Var loss, const ParamSet& gradient) {
+  Var total = sum(gradient.entries().at(0).value);
+  for (const Var& g : gradient.values() | std::views::drop(1)) total = total + sum(g);
+  return loss + 0.0 * total;
 }
 
 Var zero(Tape& tape) { return fill(tape, {}, 0, DType::i32); }
@@ -81,33 +108,43 @@ EpisodeInput episode_input(const Config& config, const EpisodeSource& source,
   return draws ? EpisodeInput::drawn_from(source) : EpisodeInput(source.layout());
 }
 
-RecordedProgram record_training(const Config& config, const Model& model, const EpisodeInput& input,
+RecordedProgram record_training(const Config& asked, const Model& model, const EpisodeInput& input,
                                 const Target& target) {
+  const int ranks = target.ranks;
+  const Config config = dealt_to_ranks(asked, ranks);
   Recording r = begin_recording(config, model);
   Tape& tape = *r.tape;
   const DType dtype = precision_of(config);
-  const std::int64_t tasks = tasks_at_once(config);
-  std::optional<TaskChunks> chunks;
-  if (tasks < config.outer.tasks) chunks.emplace(tape, config);
+  const std::int64_t tasks = tasks_at_once(config, ranks);
   const Var done = tape.state(kIterationState, {}, DType::i32);
+  std::optional<TaskChunks> chunks;
+  if (can_chunk(config) && tasks < config.outer.tasks) chunks.emplace(done, config, ranks);
   const Var iteration = chunks ? chunks->iteration() : done;
-  const Var first_task = chunks ? chunks->first_task() : zero(tape);
+  const Var first_task =
+      tasks < config.outer.tasks ? tape.input(kFirstTask, {}, DType::i32) : zero(tape);
   r.episodes = input.source ? input.source->record(tape, iteration, first_task, tasks, dtype)
                             : declare_episodes(tape, input.layout, tasks, dtype);
   const Method method = compose(config);
   const Objective objective = objective_of(input.layout.kind);
   const ParamSet average = declare_average(method, r.theta);
-  const MetaStep step = record_meta_step(method, {.model = model,
-                                                  .objective = objective,
-                                                  .theta = r.theta,
-                                                  .episode = r.episodes,
-                                                  .iteration = cast(iteration, dtype),
-                                                  .average = average});
+  MetaStep step = record_meta_step(method, {.model = model,
+                                            .objective = objective,
+                                            .theta = r.theta,
+                                            .episode = r.episodes,
+                                            .iteration = cast(iteration, dtype),
+                                            .average = average});
   const Scope scope(tape, "outer");
   const ParamSet learned = without_group(r.theta, parameter_group::kContext);
+  if (ranks > 1 && !chunks) step = of_all_ranks(std::move(step), ranks);
   ParamSet gradient =
       without_group(method.combination->combine(step.task_gradient), parameter_group::kContext);
-  if (chunks) gradient = chunks->accumulated(gradient);
+  std::vector<Var> means = gradient.values(), broken;
+  for (const Var& of_task : {step.loss, step.score}) means.push_back(mean_tasks(of_task));
+  for (const Diagnostic& d : step.diagnostics) means.push_back(mean_tasks(d.value));
+  for (const Assumption& a : step.assumptions) broken.push_back(sum_tasks(sign(a.broken)));
+  if (chunks) chunks->add_up(means, broken);
+  gradient = gradient.with_values(std::span(means).first(gradient.size()));
+  means.erase(means.begin(), means.begin() + std::ptrdiff_t(gradient.size()));
   std::vector<Update> updates = optimizer_of(config)->step(
       learned, clipped(gradient, {.element = config.outer.clip, .norm = config.outer.clip_norm}));
   for (const auto& [name, group, value] : average.entries()) {
@@ -116,17 +153,14 @@ RecordedProgram record_training(const Config& config, const Model& model, const 
   }
   if (config.outer.schedule != "constant")
     updates.push_back(next_step_size(config, tape, iteration));
-  if (chunks) {
-    updates = chunks->in_last_run(std::move(updates));
-    updates.insert(updates.end(), chunks->sums().begin(), chunks->sums().end());
-  }
+  if (chunks) updates = chunks->updates(std::move(updates));
   updates.push_back({done, increment(iteration)});
-  std::vector<Var> fetch{guarded(mean_tasks(step.loss), step.assumptions), mean_tasks(step.score)};
-  for (const Diagnostic& d : step.diagnostics) fetch.push_back(mean_tasks(d.value));
-  for (const Assumption& a : step.assumptions) fetch.push_back(sum_tasks(sign(a.broken)));
+  std::vector<Var> fetch = std::move(means);
+  fetch[0] = guarded(guarded(fetch[0], broken), gradient);
+  fetch.insert(fetch.end(), broken.begin(), broken.end());
   RecordedProgram recorded =
       end_recording(std::move(r), input, {.fetch = fetch, .update = updates, .target = target});
-  recorded.runs = config.outer.tasks / tasks;
+  recorded.runs = config.outer.tasks / (tasks * ranks);
   for (const Diagnostic& d : step.diagnostics) recorded.diagnostics.push_back(d.name);
   for (const Assumption& a : step.assumptions) recorded.assumptions.push_back(a.message);
   return recorded;

@@ -31,7 +31,7 @@ struct RecordedProgram {
   Program program;
   bool draws_episodes = false;
   std::int64_t inner_steps = 0;  ///< of prediction: taken before it; closed forms take none
-  std::int64_t runs = 1;  ///< of training: for a meta-step, whose tasks come in as many chunks
+  std::int64_t runs = 1;         ///< of training: for a meta-step, on each rank
   /// Of training: names of the scalars fetched after loss and score, then what it means that one
   /// of the counts fetched after those is positive.
   std::vector<std::string> diagnostics = {}, assumptions = {};
@@ -48,9 +48,10 @@ inline constexpr const char* kAverageState = "average/";
 /// average begins.
 void begin_average(const Program&, StateStore&);
 
-/// One meta-step of training. Fetches: mean loss, mean score, the means of
-/// the diagnostics, the number of tasks that broke each assumption (the loss is then NaN). Updates:
-/// parameters, optimiser and the iteration.
+/// One meta-step of training, on target.ranks ranks with an equal share of the tasks. Fetches: mean
+/// loss, mean score, the means of the diagnostics, the number of tasks that broke each assumption.
+/// The loss is NaN if there is such a task, or if an element of the meta-gradient is not finite.
+/// Updates: parameters, optimiser and the iteration.
 RecordedProgram record_training(const Config&, const Model&, const EpisodeInput&, const Target&);
 
 /// Adaptation of `tasks` new tasks. Fetches: loss after 0..test_steps steps, then the scores; T x

@@ -163,7 +163,7 @@ std::vector<Field> own_fields() {
       integer("outer.tasks", "tasks per meta-step", 1, 65536, MT_AT(outer.tasks)),
       integer("outer.chunk",
               "tasks that run at once, a divisor of outer.tasks: less memory, the same result to "
-              "rounding; 0: all of them",
+              "rounding; 0: all of them, or the share of each process",
               0, 65536, MT_AT(outer.chunk)),
       choice("outer.combine", "how task gradients become one; similarity: by their cosines",
              part_names<Combination>(), MT_AT(outer.combine)),

@@ -63,8 +63,13 @@ void EpisodeFeed::feed(std::int64_t iteration, std::int64_t first_task, std::int
 }
 
 void EpisodeFeed::tell(std::int64_t iteration, std::int64_t first_task) {
+  // A GPU is kept waiting by every input that is written.
   const auto write = [&](const char* name, std::int64_t value) {
-    if (executor_.has_input(name)) executor_.input(name).set_at(0, double(value));
+    if (!executor_.has_input(name)) return;
+    const auto [told, is_new] = told_.try_emplace(name, value);
+    if (!is_new && told->second == value) return;
+    told->second = value;
+    executor_.input(name).set_at(0, double(value));
   };
   write(kFirstTask, first_task);
   write(kIterationInput, iteration);

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "engine/exec/executor.h"
 #include "meta/programs/programs.h"
 
@@ -27,6 +30,7 @@ class EpisodeFeed {
   Executor& executor_;
   bool draws_;
   EpisodeBatch batch_;
+  std::map<std::string, std::int64_t> told_;  ///< numbers that the program knows
 };
 
 }  // namespace metatape

@@ -24,18 +24,20 @@ Interval interval95(const std::vector<double>& values) {
 namespace {
 
 /// Refuses a chunk of tasks while its values are still there to name the first culprit.
-void check_finite(Executor& executor, std::span<const double> losses) {
-  for (double loss : losses)
-    if (!std::isfinite(loss))
+void check_finite(Executor& executor, std::span<const double> losses, std::int64_t first_task) {
+  for (std::size_t t = 0; t < losses.size(); ++t)
+    if (!std::isfinite(losses[t]))
       fail(ErrorKind::numerical, "eval",
-           "the loss after adaptation is {}; first not finite: {}; try a smaller inner.lr", loss,
-           executor.find_nonfinite());
+           "the loss of task {} after adaptation is {}; first not finite: {}; try a smaller "
+           "inner.lr",
+           first_task + std::int64_t(t), losses[t], executor.find_nonfinite(first_task));
 }
 
 }  // namespace
 
 Evaluation evaluate(const Config& config, const Model& model, const EpisodeSource& source,
-                    StateStore& store, std::int64_t tasks, const Target& target) {
+                    StateStore& store, std::int64_t tasks, const Target& target,
+                    const Ranks& ranks) {
   const std::int64_t at_once = std::min(tasks_at_once(config), tasks);
   const RecordedProgram recorded =
       record_evaluation(config, model, episode_input(config, source, target), at_once, target);
@@ -45,18 +47,29 @@ Evaluation evaluate(const Config& config, const Model& model, const EpisodeSourc
 
   // One point per step of the adaptation and one before: closed forms have no steps.
   const std::size_t points = recorded.program.graph.fetches.size() / 2;
-  std::vector<std::vector<double>> values(2 * points);  // losses by step, then scores by step
-  for (std::int64_t first = 0; first < tasks; first += at_once) {
+  const auto place = [&](std::size_t k, std::int64_t task) {
+    return k * std::size_t(tasks) + std::size_t(task);
+  };
+  std::vector<double> own(2 * points * std::size_t(tasks));  // losses by step, scores by step
+  for (std::int64_t first = ranks.rank() * at_once; first < tasks;
+       first += ranks.size() * at_once) {
     // The last chunk runs whole and its surplus is dropped: tasks do not see each other.
     episodes.feed(0, first, at_once);
     executor->run();
-    for (std::size_t k = 0; k < values.size(); ++k) {
+    const std::int64_t count = std::min(at_once, tasks - first);
+    for (std::size_t k = 0; k < 2 * points; ++k) {
       const Tensor fetched = executor->fetch(k);
-      for (std::int64_t t = 0; t < std::min(at_once, tasks - first); ++t)
-        values[k].push_back(fetched.at(t));
+      for (std::int64_t t = 0; t < count; ++t) own[place(k, first + t)] = fetched.at(t);
     }
-    check_finite(*executor, std::span(values[points - 1]).subspan(std::size_t(first)));
+    check_finite(*executor, std::span(own).subspan(place(points - 1, first), std::size_t(count)),
+                 first);
   }
+
+  const std::vector<std::vector<double>> of_rank = ranks.numbers(own);
+  std::vector<std::vector<double>> values(2 * points);
+  for (std::size_t k = 0; k < values.size(); ++k)
+    for (std::int64_t t = 0; t < tasks; ++t)
+      values[k].push_back(of_rank[std::size_t(t / at_once % ranks.size())][place(k, t)]);
 
   Evaluation result{.kind = source.layout().kind, .tasks = tasks};
   result.loss = interval95(values[points - 1]);

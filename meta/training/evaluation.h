@@ -10,6 +10,7 @@
 #include "engine/tensor.h"
 #include "meta/data/episode_source.h"
 #include "meta/settings/config.h"
+#include "meta/training/ranks.h"
 
 namespace metatape {
 
@@ -28,10 +29,11 @@ struct Evaluation {
   std::string episodes_hash;                        ///< same hash, same tasks
 };
 
-/// Evaluates tasks 0 .. tasks-1 of the source, `config.outer.tasks` at a time. Errors: memory;
-/// numerical, if the loss of a task is not finite.
+/// Evaluates tasks 0 .. tasks-1 of the source, as many at a time as a training program of one rank
+/// takes; several ranks take turns, and all have the result, whose bits do not depend on their
+/// number. Errors: memory; numerical, if the loss of a task is not finite.
 Evaluation evaluate(const Config&, const Model&, const EpisodeSource&, StateStore&,
-                    std::int64_t tasks, const Target&);
+                    std::int64_t tasks, const Target&, const Ranks& = {});
 
 /// Accuracies in percent for classification, errors for regression, with the protocol.
 nlohmann::json to_json(const Evaluation&, const Config&, const std::string& split);

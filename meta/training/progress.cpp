@@ -19,9 +19,10 @@ std::string clock_text(double seconds) {
                   : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
-Progress::Progress(std::int64_t done, std::int64_t total)
+Progress::Progress(std::int64_t done, std::int64_t total, bool quiet)
     : start_(done),
       total_(total),
+      quiet_(quiet),
       terminal_(isatty(STDERR_FILENO) != 0),
       began_(Clock::now()),
       last_(began_) {}
@@ -38,6 +39,7 @@ std::string Progress::line(std::int64_t done, const std::string& text) const {
 }
 
 void Progress::update(std::int64_t done, const std::string& text) {
+  if (quiet_) return;
   const auto now = Clock::now();
   const double since = std::chrono::duration<double>(now - last_).count();
   if (done < total_ && since < (terminal_ ? kTerminalSeconds : kPlainSeconds)) return;
@@ -52,6 +54,7 @@ void Progress::update(std::int64_t done, const std::string& text) {
 }
 
 void Progress::note(const std::string& text) {
+  if (quiet_) return;
   if (terminal_ && shown_) fmt::print(stderr, "\r\x1b[K");
   fmt::print(stderr, "{}\n", text);
 }

@@ -10,8 +10,8 @@ namespace metatape {
 /// every ten seconds. Writes to standard error.
 class Progress {
  public:
-  /// `done` of `total` iterations lie behind already (a resumed run).
-  Progress(std::int64_t done, std::int64_t total);
+  /// `done` of `total` iterations lie behind already (a resumed run). `quiet`: nothing is shown.
+  Progress(std::int64_t done, std::int64_t total, bool quiet = false);
   ~Progress();
 
   /// `text`: what the iteration reached, for example "loss 0.412  accuracy 86.1 %".
@@ -27,7 +27,7 @@ class Progress {
   std::string line(std::int64_t done, const std::string& text) const;
 
   std::int64_t start_, total_;
-  bool terminal_, shown_ = false;
+  bool quiet_, terminal_, shown_ = false;
   Clock::time_point began_, last_;
 };
 

@@ -46,25 +46,29 @@ std::vector<fs::path> checkpoints(const fs::path& folder) {
 
 }  // namespace
 
-RunFolder::RunFolder(fs::path path, Config config, Provenance provenance)
-    : path_(std::move(path)), config_(std::move(config)), provenance_(std::move(provenance)) {}
+RunFolder::RunFolder(fs::path path, Config config, Provenance provenance, Access access)
+    : path_(std::move(path)),
+      config_(std::move(config)),
+      provenance_(std::move(provenance)),
+      writes_(access == Access::write) {}
 
 bool RunFolder::exists(const fs::path& path) { return fs::exists(path / "config.json"); }
 
 RunFolder RunFolder::create(const fs::path& path, const Config& config,
-                            const Provenance& provenance) {
+                            const Provenance& provenance, Access access) {
+  RunFolder run(path, config, provenance, access);
+  if (!run.writes_) return run;
   if (exists(path))
     fail(ErrorKind::usage, path.string(),
          "the folder holds a run already; continue it with --resume or choose another --out");
   std::error_code error;
   fs::create_directories(path, error);
   if (error) fail(ErrorKind::io, path.string(), "cannot create the folder: {}", error.message());
-  RunFolder run(path, config, provenance);
   run.write_config();
   return run;
 }
 
-RunFolder RunFolder::open(const fs::path& path) {
+RunFolder RunFolder::open(const fs::path& path, Access access) {
   const fs::path file = path / "config.json";
   const json stored = parse_strict_json(read_text(file), file.string());
   if (!stored.is_object() || !stored.contains("settings"))
@@ -80,8 +84,8 @@ RunFolder RunFolder::open(const fs::path& path) {
                               .version = text_at("metatape"),
                               .data_path = text_at("data"),
                               .data_sha256 = text_at("data_sha256")};
-  RunFolder run(path, config, provenance);
-  remove_stale_temporaries(path);
+  RunFolder run(path, config, provenance, access);
+  if (run.writes_) remove_stale_temporaries(path);
   return run;
 }
 
@@ -91,6 +95,7 @@ void RunFolder::set_config(const Config& config) {
 }
 
 void RunFolder::write_config() const {
+  if (!writes_) return;
   const json provenance{{"recipe", provenance_.recipe},
                         {"metatape", provenance_.version},
                         {"data", provenance_.data_path},
@@ -108,6 +113,7 @@ std::optional<fs::path> RunFolder::latest_checkpoint() const {
 fs::path RunFolder::save(std::int64_t iteration, const Checkpoint& checkpoint,
                          std::span<const Parameter> parameters) {
   const fs::path file = path_ / fmt::format("checkpoint-{:010}.safetensors", iteration);
+  if (!writes_) return file;
   save_checkpoint(file, checkpoint, parameters);
   std::vector<fs::path> all = checkpoints(path_);
   for (std::size_t i = 0; i + kKeptCheckpoints < all.size(); ++i) fs::remove(all[i]);
@@ -115,6 +121,7 @@ fs::path RunFolder::save(std::int64_t iteration, const Checkpoint& checkpoint,
 }
 
 void RunFolder::append_metrics(const json& line) {
+  if (!writes_) return;
   const fs::path file = path_ / "metrics.jsonl";
   const std::string text = line.dump() + "\n";
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -138,14 +145,17 @@ std::int64_t RunFolder::metrics_bytes() const {
 }
 
 void RunFolder::truncate_metrics(std::int64_t bytes) {
-  if (metrics_bytes() > bytes) fs::resize_file(path_ / "metrics.jsonl", std::uintmax_t(bytes));
+  if (writes_ && metrics_bytes() > bytes)
+    fs::resize_file(path_ / "metrics.jsonl", std::uintmax_t(bytes));
 }
 
 void RunFolder::write_result(const json& result) {
+  if (!writes_) return;
   write_file_atomically(path_ / "result.json", result.dump(2) + "\n");
 }
 
 void RunFolder::add_evaluation(const std::string& name, const json& evaluation) {
+  if (!writes_) return;
   const fs::path file = path_ / "result.json";
   json result = json::object();  // of a run that is still going: there is no file yet
   if (fs::exists(file)) result = parse_strict_json(read_text(file), file.string());

@@ -21,10 +21,14 @@ struct Provenance {
 
 class RunFolder {
  public:
+  /// Of several processes that work on a run one writes; for the others writing does nothing.
+  enum class Access { write, read };
+
   /// A new run. Errors: usage, if the folder holds a run already (nothing is overwritten); io.
-  static RunFolder create(const std::filesystem::path&, const Config&, const Provenance&);
+  static RunFolder create(const std::filesystem::path&, const Config&, const Provenance&,
+                          Access = Access::write);
   /// A run that exists. Errors: io, if there is no readable config.json.
-  static RunFolder open(const std::filesystem::path&);
+  static RunFolder open(const std::filesystem::path&, Access = Access::write);
   static bool exists(const std::filesystem::path&);
 
   const std::filesystem::path& path() const { return path_; }
@@ -51,12 +55,13 @@ class RunFolder {
   void add_evaluation(const std::string& name, const nlohmann::json&);
 
  private:
-  RunFolder(std::filesystem::path path, Config config, Provenance provenance);
+  RunFolder(std::filesystem::path path, Config config, Provenance provenance, Access access);
   void write_config() const;
 
   std::filesystem::path path_;
   Config config_;
   Provenance provenance_;
+  bool writes_;
 };
 
 }  // namespace metatape

@@ -64,6 +64,8 @@ class Training {
         config_(w.config),
         folder_(folder),
         options_(options),
+        ranks_(options.ranks),
+        tasks_(tasks_at_once(config_, ranks_.size())),
         store_(std::move(store)),
         classification_(w.training->layout().kind == TaskKind::classification),
         programs_(programs) {
@@ -81,17 +83,21 @@ class Training {
 
   TrainResult run() {
     const auto began = std::chrono::steady_clock::now();
+    require_same_state();
     begin_stage();
-    Progress progress(iteration_, config_.train.iterations);
-    while (iteration_ < config_.train.iterations && !stop_asked()) {
+    Progress progress(iteration_, config_.train.iterations, !ranks_.is_first());
+    bool stopping = ranks_.any(stop_asked());
+    while (iteration_ < config_.train.iterations && !stopping) {
       if (iteration_ == stage_->until) begin_stage();
-      for (const std::vector<double>& scalars : next_steps()) {
+      const Steps steps = next_steps();
+      stopping = steps.stopping;
+      for (const std::vector<double>& scalars : steps.scalars) {
         if (!std::isfinite(scalars[0])) give_up(scalars);
         ++iteration_;
         window_.add(scalars, stage_->step.diagnostics.size());
         if (iteration_ % config_.train.log_every == 0) log_window();
       }
-      note_warnings(progress);
+      if (steps.warned) note_warnings(progress);
       const Window& shown = window_.count ? window_ : last_window_;
       progress.update(iteration_, describe(shown.mean_loss(), shown.mean_score()));
       pause(progress);
@@ -127,41 +133,71 @@ class Training {
     return std::min({steps, stage_->until - iteration_, config_.train.iterations - iteration_});
   }
 
-  std::vector<std::vector<double>> next_steps() try {
-    if (stage_->step.runs > 1) return {step_in_chunks()};
+  /// Meta-steps taken, and what some rank has to say after them.
+  struct Steps {
+    std::vector<std::vector<double>> scalars;
+    bool stopping, warned;
+  };
+  Steps next_steps() {
+    std::vector<std::vector<double>> scalars;
+    std::optional<Error> failure;  // a factorisation failed here: nothing was committed
+    try {
+      scalars = stage_->step.runs > 1 ? step_in_runs() : steps_to_pause_taken();
+    } catch (const Error& e) {
+      if (e.kind != ErrorKind::numerical) throw;
+      failure = e;
+    }
+    constexpr unsigned kFailed = 1, kStopping = 2, kWarned = 4;
+    unsigned own = failure ? kFailed : 0;
+    if (stop_asked()) own |= kStopping;
+    if (!warned_ && !executor_->warnings().empty()) own |= kWarned;
+    const unsigned news = ranks_.any(own);
+    if (news & kFailed) {
+      if (failure || !std::isfinite(scalars.back()[0])) save();
+      if (failure && ranks_.size() == 1) throw *failure;
+      const auto [from, text] = first_text(failure ? failure->what() : "");
+      throw SharedError(ErrorKind::numerical, "train",
+                        fmt::format("{}, iteration {}: {}", from, iteration_ + 1, text));
+    }
+    return {std::move(scalars), (news & kStopping) != 0, (news & kWarned) != 0};
+  }
+
+  std::vector<std::vector<double>> steps_to_pause_taken() {
     const std::int64_t steps = steps_to_pause();
+    first_task_ = ranks_.rank() * tasks_;
     for (std::int64_t k = 0; k < steps; ++k) {
-      episodes_->feed(iteration_ + k, 0, config_.outer.tasks);
+      episodes_->feed(iteration_ + k, first_task_, tasks_);
       executor_->step();
     }
     return executor_->collect();
-  } catch (const Error& e) {
-    if (e.kind == ErrorKind::numerical) save();  // a factorisation failed: nothing was committed
-    throw;
   }
 
-  /// One meta-step. Counts of broken assumptions are sums over all tasks, the others means.
-  std::vector<double> step_in_chunks() {
-    const std::int64_t runs = stage_->step.runs, tasks = config_.outer.tasks / runs;
-    const std::size_t means = 2 + stage_->step.diagnostics.size();
-    std::vector<double> all;
-    for (std::int64_t run = 0; run < runs; ++run) {
-      episodes_->feed(iteration_, run * tasks, tasks);
+  /// One meta-step. The scalars of its last run are those of all.
+  std::vector<std::vector<double>> step_in_runs() {
+    std::vector<std::vector<double>> scalars;
+    for (std::int64_t run = 0; run < stage_->step.runs; ++run) {
+      first_task_ = (run * ranks_.size() + ranks_.rank()) * tasks_;
+      episodes_->feed(iteration_, first_task_, tasks_);
       executor_->step();
-      const std::vector<double> chunk = executor_->collect().at(0);
-      all.resize(chunk.size());
-      for (std::size_t k = 0; k < chunk.size(); ++k)
-        all[k] += k < means ? chunk[k] / double(runs) : chunk[k];
-      if (!std::isfinite(chunk[0])) break;  // the inputs of this run name the culprit
+      scalars = executor_->collect();
+      if (!std::isfinite(scalars[0][0])) break;  // the inputs of this run name the culprit
     }
-    return all;
+    return scalars;
+  }
+
+  /// Which rank has something to say, and what, of the first that has; two empty texts if none has.
+  std::pair<std::string, std::string> first_text(const std::string& own) const {
+    const std::vector<std::string> all = ranks_.texts(own);
+    for (int r = 0; r < ranks_.size(); ++r)
+      if (!all[std::size_t(r)].empty()) return {ranks_.name_of(r), all[std::size_t(r)]};
+    return {};
   }
 
   void note_warnings(Progress& progress) {
-    if (executor_->warnings().empty()) return;
-    if (!warned_)
-      for (const std::string& line : executor_->warnings())
-        progress.note(fmt::format("iteration {}: {}", iteration_, line));
+    const std::string own = fmt::format("{}", fmt::join(executor_->warnings(), "\n"));
+    const auto [from, text] = first_text(own);
+    const std::string where = ranks_.size() > 1 ? ", " + from : "";
+    progress.note(fmt::format("iteration {}{}: {}", iteration_, where, text));
     warned_ = true;
   }
 
@@ -175,7 +211,7 @@ class Training {
     if (classification_) line["accuracy"] = 100 * window_.mean_score();
     for (std::size_t k = 0; k < window_.diagnostics.size(); ++k)
       line[stage_->step.diagnostics[k]] = window_.diagnostics[k] / double(window_.count);
-    if (programs_.consistency) log_consistency(line);
+    if (programs_.consistency && ranks_.is_first()) log_consistency(line);
     folder_.append_metrics(line);
     last_window_ = std::exchange(window_, {});
   }
@@ -192,13 +228,26 @@ class Training {
   void pause(Progress& progress) {
     const std::int64_t every = config_.train.validate_every;
     if (every && w_.validation && iteration_ % every == 0) validate(progress);
-    if (iteration_ % config_.train.checkpoint_every == 0) save();
+    if (iteration_ % config_.train.checkpoint_every == 0) save_together();
+  }
+
+  /// What is computed on all ranks alike must have the same bits: a rank that went astray, on
+  /// another processor or with another library, ends the run before its state is kept.
+  void require_same_state() {
+    if (ranks_.size() > 1)
+      ranks_.require_equal({{"iteration", iteration_}, {"state", state_digest(store_)}});
+  }
+
+  void save_together() {
+    executor_->read_states();
+    require_same_state();
+    save();
   }
 
   void validate(Progress& progress) {
     executor_->read_states();
-    const Evaluation e =
-        evaluate(config_, w_.model, *w_.validation, store_, config_.eval.tasks, options_.target);
+    const Evaluation e = evaluate(config_, w_.model, *w_.validation, store_, config_.eval.tasks,
+                                  options_.target, ranks_);
     json line = to_json(e, config_, "validation");
     line["iteration"] = iteration_;
     folder_.append_metrics(line);
@@ -259,20 +308,29 @@ class Training {
     save();
     for (std::size_t k = 0; k < stage_->step.assumptions.size(); ++k)
       if (const double tasks = scalars[2 + stage_->step.diagnostics.size() + k]; tasks > 0)
-        fail(ErrorKind::numerical, "train",
-             "iteration {}, {} of {} tasks: {}. The state before it is saved in {}", iteration_ + 1,
-             tasks, config_.outer.tasks, stage_->step.assumptions[k], checkpoint_.string());
-    const double loss = scalars[0];
-    const std::string first = executor_->find_nonfinite();
-    fail(
-        ErrorKind::numerical, "train",
-        "the loss of iteration {} is {}; first not finite: {}. The state before it is saved in {}; "
-        "try a smaller inner.lr or outer.lr",
-        iteration_ + 1, loss, first.empty() ? "the loss itself" : first, checkpoint_.string());
+        give_up(fmt::format("iteration {}, {} of {} tasks: {}. The state before it is saved in {}",
+                            iteration_ + 1, tasks, config_.outer.tasks, stage_->step.assumptions[k],
+                            checkpoint_.string()));
+    std::string own = executor_->find_nonfinite(first_task_);
+    if (!own.empty() && tasks_ == 1) own += fmt::format(", task {}", first_task_);
+    auto [from, first] = first_text(own);
+    if (first.empty())
+      first = ranks_.size() > 1 ? "the sum over ranks" : "the loss itself";
+    else if (ranks_.size() > 1)
+      first += " on " + from;
+    give_up(
+        fmt::format("the loss or the meta-gradient of iteration {} is not finite; first not "
+                    "finite: {}. The state before it is saved in {}; try a smaller inner.lr or "
+                    "outer.lr",
+                    iteration_ + 1, first, checkpoint_.string()));
+  }
+
+  [[noreturn]] static void give_up(const std::string& text) {
+    throw SharedError(ErrorKind::numerical, "train", text);
   }
 
   TrainResult finish(double seconds) {
-    if (saved_iteration_ != iteration_) save();
+    if (saved_iteration_ != iteration_) save_together();
     const Window& window = window_.count ? window_ : last_window_;
     return {.iterations = iteration_,
             .seconds = seconds,
@@ -287,6 +345,8 @@ class Training {
   const Config& config_;
   RunFolder& folder_;
   const TrainOptions& options_;
+  const Ranks& ranks_;
+  std::int64_t tasks_;  ///< in one run on this rank
   StateStore store_;
   std::unique_ptr<Executor> executor_;
   std::optional<EpisodeFeed> episodes_;
@@ -295,6 +355,7 @@ class Training {
   const TrainingPrograms& programs_;
   const TrainingPrograms::Stage* stage_ = nullptr;
   std::int64_t iteration_ = 0, saved_iteration_ = -1;
+  std::int64_t first_task_ = 0;  ///< of the last run
   Window window_, last_window_;
   std::filesystem::path checkpoint_;
 };

@@ -8,6 +8,7 @@
 
 #include "engine/tensor.h"
 #include "meta/programs/training_programs.h"
+#include "meta/training/ranks.h"
 #include "meta/training/run_folder.h"
 #include "meta/training/workload.h"
 
@@ -16,7 +17,8 @@ namespace metatape {
 struct TrainOptions {
   Target target = {};
   bool resume = false;
-  const std::atomic<bool>* stop = nullptr;  ///< set by a signal: save and return
+  const std::atomic<bool>* stop = nullptr;  ///< set by a signal, on any rank: save and return
+  Ranks ranks = {};                         ///< as many as the target has
 };
 
 struct TrainResult {
@@ -31,7 +33,7 @@ struct TrainResult {
 /// The meta-batch loop over the programs. `initial` holds the parameters; a resumed run
 /// replaces it by its latest checkpoint and continues bit for bit. Errors: numerical, if a loss is
 /// not finite: names the first instruction that was not, and leaves a checkpoint of the state
-/// before it; memory; io.
+/// before it; memory; io. What all ranks find out together is a SharedError.
 TrainResult train(const Workload&, const TrainingPrograms&, StateStore initial, RunFolder&,
                   const TrainOptions&);
 

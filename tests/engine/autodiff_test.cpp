@@ -151,6 +151,24 @@ TEST(Vjp, RefusesCotangentsThatDoNotFit) {
   });
 }
 
+TEST(Vjp, RecordsUnderTheScopeOfWhatItDifferentiates) {
+  Sandbox s;
+  const Var x = s.scalar(2);
+  auto scope_of = [&](Var v) { return s.tape.scope_name(s.tape.at(v.id).scope); };
+  Var y;
+  {
+    const Scope scope(s.tape, "inner/1");
+    y = exp(x) * x;
+    EXPECT_EQ(scope_of(grad_of(y, x)), "inner/1");
+  }
+  EXPECT_EQ(scope_of(grad_of(y, x)), "inner/1");
+  const Scope scope(s.tape, "outer");
+  const Var slope = grad_of(y, x);
+  EXPECT_EQ(scope_of(slope), "outer/inner/1");
+  EXPECT_EQ(scope_of(grad_of(slope, x)), "outer/inner/1");
+  EXPECT_EQ(scope_of(exp(x)), "outer");
+}
+
 TEST(Jvp, IsTheDirectionalDerivativeOfEveryOutput) {
   Sandbox s;
   const Var x = s.scalar(2), y = s.scalar(3);

@@ -182,6 +182,16 @@ TEST(FindNonfinite, NamesTheInstructionAndItsScope) {
   EXPECT_EQ(executor.find_nonfinite(), "%1 = log(%0) : f64 [2]  # inner/2");
 }
 
+TEST(FindNonfinite, NamesTheFirstTask) {
+  Sandbox s;
+  const Var x = s.value(Shape{2}.with_tasks(3), {1, 1, 1, -1, -1, 1});
+  const Program program = compile(s.tape, {.fetch = {log(x)}, .fuse = false});
+  CpuExecutor executor(program, s.store);
+  executor.run();
+  EXPECT_EQ(executor.find_nonfinite(), "%1 = log(%0) : f64 3x[2], task 1");
+  EXPECT_EQ(executor.find_nonfinite(6), "%1 = log(%0) : f64 3x[2], task 7");
+}
+
 TEST(FindNonfinite, SeesValuesThatLaterOnesOverwrote) {
   Sandbox s;
   const Var x = s.value({2}, {0, 1});

@@ -52,6 +52,16 @@ TEST(InnerAdam, StepsByTheRootOfTheSecondMoment) {
   EXPECT_NEAR(p.s.run(step.task_gradient["phi"]).at(0), 0.5 - phi2, tolerance::kExactForms);
 }
 
+TEST(InnerAdam, StaysWhereTheGradientIsZero) {
+  ScalarProblem p;
+  const GradientStepOptions o{.exact = false, .lr = 0.1, .optimizer = InnerOptimizer::adam};
+  const Method method = reptile(o, 2);
+  TaskBatch tasks = p.batch(method);
+  const Var minimum = p.s.value({1}, {1});  // of the support loss
+  tasks.theta = tasks.theta.with_values({&minimum, 1});
+  EXPECT_EQ(p.s.run(record_meta_step(method, tasks).task_gradient["phi"]), Values{0});
+}
+
 TEST(Schedule, GoesFromTheFirstToTheLastStepSize) {
   Sandbox s;
   const auto at = [&](Schedule schedule, double t) {

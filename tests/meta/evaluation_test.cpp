@@ -111,7 +111,8 @@ TEST(Evaluation, NamesTheFirstResultThatIsNotFinite) {
   Workload w = sinusoid_workload(sinusoid_config());
   StateStore store = initial_state(w);
   store.at("theta/layer2.bias").set_at(0, std::numeric_limits<double>::quiet_NaN());
-  expect_error(ErrorKind::numerical, "the loss after adaptation is nan; first not finite: %",
+  expect_error(ErrorKind::numerical,
+               "the loss of task 0 after adaptation is nan; first not finite: %",
                [&] { evaluate(w.config, w.model, *w.training, store, 5, {}); });
 }
 

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "engine/ops.h"
 #include "meta/training/evaluation.h"
 #include "tests/meta/small_workload.h"
 #include "tests/support/expect_error.h"
@@ -218,7 +220,8 @@ TEST_F(Trainer, NamesWhatWasNotFiniteAndKeepsTheStateBefore) {
   w.training = std::make_shared<Interrupted>(w.training, 3, [](EpisodeBatch& batch) {
     batch.query_target[0] = std::numeric_limits<float>::max();  // its square is infinite
   });
-  expect_error(ErrorKind::numerical, "the loss of iteration 4 is inf; first not finite: %",
+  expect_error(ErrorKind::numerical,
+               "the loss or the meta-gradient of iteration 4 is not finite; first not finite: %",
                [&] { start(w, "run"); });
   const auto saved = RunFolder::open(path("run")).latest_checkpoint();
   ASSERT_TRUE(saved);
@@ -240,12 +243,59 @@ TEST_F(Trainer, NamesOperationAndScopeOfADivergedInnerLoop) {
     EXPECT_EQ(start_of_run.state.at(name), value) << name;
 }
 
+/// The model with 1e-35 cos(1e38 b) added to its output, which changes no digit: at b = 0 the first
+/// derivative is 0 and the second is beyond f32.
+Model with_infinite_second_derivative(Model model) {
+  model.head = [head = model.head](const ParamSet& p, Var features) {
+    return head(p, features) + 1e-35 * cos(1e38 * p["head.bias"]);
+  };
+  return model;
+}
+
+TEST_F(Trainer, StopsBeforeAMetaGradientThatIsNotFiniteReachesAState) {
+  Config config = sinusoid_config();
+  config.inner.steps = 1;
+  Workload w = sinusoid_workload(config);
+  const TrainResult good = start(w, "good");
+  ASSERT_TRUE(std::isfinite(good.loss));
+  w.model = with_infinite_second_derivative(w.model);
+  expect_error(ErrorKind::numerical,
+               "the loss or the meta-gradient of iteration 1 is not finite; first not finite: %",
+               [&] { start(w, "run"); });
+  expect_error(ErrorKind::numerical, "# meta_gradient/inner/0, task ", [&] { start(w, "again"); });
+  const Checkpoint saved =
+      load_checkpoint(*RunFolder::open(path("run")).latest_checkpoint(), w.model.parameters);
+  for (const auto& [name, value] : initial_state(w)) EXPECT_EQ(saved.state.at(name), value) << name;
+}
+
+TEST_F(Trainer, NamesTheFirstTaskThatIsNotFinite) {
+  for (const std::int64_t chunk : {0, 2, 1}) {
+    SCOPED_TRACE(chunk);
+    Config config = sinusoid_config();
+    config.outer.tasks = 4;
+    config.outer.chunk = chunk;
+    Workload w = sinusoid_workload(config);
+    const std::int64_t at_once = chunk ? chunk : 4;
+    std::int64_t first = 0;
+    w.training = std::make_shared<Interrupted>(w.training, 2, [&](EpisodeBatch& batch) {
+      if (first <= 2 && 2 < first + at_once) {
+        const std::size_t task = batch.query_target.size() / std::size_t(at_once);
+        batch.query_target[std::size_t(2 - first) * task] = std::numeric_limits<float>::max();
+      }
+      first += at_once;
+    });
+    expect_error(ErrorKind::numerical, ", task 2. The state before it is saved",
+                 [&] { start(w, "chunk" + std::to_string(chunk)); });
+  }
+}
+
 TEST_F(Trainer, NamesAnInputThatIsNotFinite) {
   Workload w = sinusoid_workload(sinusoid_config());
   w.training = std::make_shared<Interrupted>(w.training, 0, [](EpisodeBatch& batch) {
     batch.support_x[0] = std::numeric_limits<float>::quiet_NaN();
   });
-  expect_error(ErrorKind::numerical, "first not finite: input support_x", [&] { start(w, "run"); });
+  expect_error(ErrorKind::numerical, "first not finite: input support_x, task 0",
+               [&] { start(w, "run"); });
 }
 
 TEST_F(Trainer, RefusesTheCheckpointOfAnotherModel) {

@@ -19,7 +19,7 @@ OpCases all_op_cases() {
   for (auto family :
        {source_cases, elementwise_unary_cases, elementwise_binary_cases, reduce_cases, layout_cases,
         matmul_cases, triangular_cases, cholesky_cases, distances_cases, conv2d_cases, pool_cases,
-        classification_cases, batch_norm_cases, sampling_cases})
+        classification_cases, batch_norm_cases, sampling_cases, ranks_cases})
     for (OpCase& sample : family()) all.push_back(std::move(sample));
   return all;
 }

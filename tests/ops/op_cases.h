@@ -24,6 +24,7 @@ OpCases pool_cases();
 OpCases classification_cases();
 OpCases batch_norm_cases();
 OpCases sampling_cases();
+OpCases ranks_cases();
 OpCases all_op_cases();
 
 /// Scalars, size 1, primes, several axes; shared by all tasks or one for each.

@@ -62,7 +62,7 @@ Process::Process(const std::filesystem::path& folder, const Arguments& arguments
   const std::string name = ".process-" + std::to_string(count++);
   output_ = folder / (name + ".out");
   errors_ = folder / (name + ".err");
-  std::vector<std::string> words = Arguments{MT_COMMAND} + arguments;
+  std::vector<std::string> words = Arguments{options.program} + arguments;
   std::vector<std::string> environment = environment_with(options.environment);
   process_ = ::fork();
   if (process_ != 0) return;
@@ -70,7 +70,7 @@ Process::Process(const std::filesystem::path& folder, const Arguments& arguments
   redirect(STDERR_FILENO, errors_);
   if (options.file_size_limit) limit_file_size(options.file_size_limit);
   if (::chdir(folder.c_str()) != 0) ::_exit(127);
-  ::execve(MT_COMMAND, pointers(words).data(), pointers(environment).data());
+  ::execve(options.program.c_str(), pointers(words).data(), pointers(environment).data());
   ::_exit(127);
 }
 

@@ -28,6 +28,7 @@ struct CommandResult {
 struct CommandOptions {
   std::map<std::string, std::string> environment;  ///< in addition to ours
   std::int64_t file_size_limit = 0;  ///< bytes; 0: none. Writes beyond it fail, as on a full disk.
+  std::string program = MT_COMMAND;  ///< or what starts the command
 };
 
 /// One process of the command. It is killed if nobody waits for it.

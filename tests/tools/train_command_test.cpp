@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <set>
 #include <thread>
 
 #include "tests/tools/small_run.h"
@@ -76,6 +77,16 @@ TEST(Determinism, SameSeedSameHashWithAnyThreads) {
   EXPECT_EQ(run.read("a/checkpoint-0000000006.safetensors"),
             run.read("d/checkpoint-0000000006.safetensors"));
   EXPECT_EQ(run.read("a/metrics.jsonl"), run.read("d/metrics.jsonl"));
+}
+
+TEST(SlowDeterminism, TenRunsOfAHundredIterationsHaveOneHash) {
+  const SmallRun run;
+  std::set<std::string> hashes;
+  for (int k = 0; k < 10; ++k)
+    hashes.insert(run.hash_of(run.train("run" + std::to_string(k), {"train.iterations=100"}) +
+                              Arguments{"--threads", k % 2 ? "1" : "2"}));
+  EXPECT_EQ(hashes.size(), 1u);
+  EXPECT_FALSE(hashes.contains(""));
 }
 
 TEST(Determinism, EvaluationIsTheSameWithAnyThreads) {

@@ -21,6 +21,22 @@ if(TARGET oneDNN::dnnl)
 elseif(MT_ONEDNN)
   set(onednn "not found: direct convolution through BLAS, at 0.7 of its speed")
 endif()
+set(mpi "off (MT_MPI=OFF): one process")
+if(MT_HAVE_MPI)
+  set(mpi "MPI ${MPI_CXX_VERSION}, ${MPIEXEC_EXECUTABLE}")
+elseif(MT_MPI)
+  set(mpi "not found: one process; install libopenmpi-dev and openmpi-bin for several")
+endif()
+set(nccl "off (MT_NCCL=OFF): one GPU")
+if(MT_EMULATION)
+  set(nccl "emulated, between the threads of a test")
+elseif(NOT MT_BUILD_CUDA)
+  set(nccl "not used without CUDA")
+elseif(TARGET NCCL::nccl)
+  get_target_property(nccl NCCL::nccl IMPORTED_LOCATION)
+elseif(MT_NCCL)
+  set(nccl "not found: one GPU; install libnccl-dev for several")
+endif()
 set(sanitizers "none")
 if(MT_SANITIZE)
   set(sanitizers "${MT_SANITIZE}: runs are several times slower")
@@ -37,6 +53,8 @@ message(STATUS "metatape ${PROJECT_VERSION}
      emulation    ${MT_EMULATION}
      BLAS         OpenBLAS ${openblas_VERSION}, OpenMP ${OpenMP_CXX_VERSION}
      oneDNN       ${onednn}
+     ranks        ${mpi}
+     GPU ranks    ${nccl}
      decoders     libarchive ${LibArchive_VERSION}, libpng ${PNG_VERSION_STRING}, libjpeg ${JPEG_VERSION}
      libraries    ${libraries}
      command      ${command}

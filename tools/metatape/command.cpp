@@ -12,9 +12,12 @@
 
 namespace metatape {
 
-void Output::say(const std::string& line) const { fmt::print(stderr, "{}\n", line); }
+void Output::say(const std::string& line) const {
+  if (!quiet) fmt::print(stderr, "{}\n", line);
+}
 
 void Output::result(const nlohmann::json& object, const std::string& text) const {
+  if (quiet) return;
   fmt::print("{}\n", json ? object.dump() : text);
   std::fflush(stdout);
 }

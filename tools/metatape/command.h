@@ -12,6 +12,7 @@
 namespace metatape {
 
 struct Config;
+class Processes;
 struct Recipe;
 
 /// From --device. Errors: usage, for another name; device, if the build has no CUDA. Whether the
@@ -27,6 +28,7 @@ Target target_of(const std::string& device, int threads, const Config&);
 class Output {
  public:
   bool json = false;
+  bool quiet = false;  ///< nothing is said: another process of the same command speaks
 
   /// For people: one line on standard error.
   void say(const std::string& line) const;
@@ -59,7 +61,7 @@ struct TrainArguments {
   std::string out;
   bool resume = false, recipe_given = false;
 };
-void train_command(const TrainArguments&, const Output&);
+void train_command(const TrainArguments&, Processes&, const Output&);
 
 struct EvalArguments {
   std::string run, data, split = "test", device = "cpu";
@@ -67,7 +69,7 @@ struct EvalArguments {
   std::int64_t tasks = 0, seed = -1;  ///< 0, -1: the run's
   int threads = 0;
 };
-void eval_command(const EvalArguments&, const Output&);
+void eval_command(const EvalArguments&, Processes&, const Output&);
 
 struct PredictArguments {
   std::string run, data, support, query, out, device = "cpu";
@@ -85,6 +87,9 @@ void report_command(const ReportArguments&, const Output&);
 struct PlanArguments {
   RunArguments run;
   bool listing = false;
+  int ranks = 1;
+  double latency = 0, bandwidth = 0;  ///< between ranks: us, GB/s
+  double step_time = 0;               ///< ms of a meta-step on one rank; 0: not known
 };
 void plan_command(const PlanArguments&, const Output&);
 

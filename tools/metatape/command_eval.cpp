@@ -8,6 +8,7 @@
 #include "meta/training/run_folder.h"
 #include "tools/metatape/assemble.h"
 #include "tools/metatape/command.h"
+#include "tools/metatape/processes.h"
 
 namespace metatape {
 namespace {
@@ -47,14 +48,16 @@ void keep(RunFolder& folder, const std::string& name, const nlohmann::json& resu
 
 }  // namespace
 
-void eval_command(const EvalArguments& a, const Output& output) {
+void eval_command(const EvalArguments& a, Processes& processes, const Output& output) {
   const Device device = device_of(a.device);
-  RunFolder folder = RunFolder::open(a.run);
+  processes.join();
+  const Ranks ranks = processes.ranks();
+  RunFolder folder =
+      RunFolder::open(a.run, ranks.is_first() ? RunFolder::Access::write : RunFolder::Access::read);
   Config config = folder.config();
   for (const std::string& assignment : a.set) set_config(config, assignment);
   check_config(config);
-  const Target target = target_of(device, a.threads, config);
-  require_device(target.device);
+  const Target target = processes.shared(target_of(device, a.threads, config), a.threads == 0);
   const DataSet data = open_data(config, a.data.empty() ? folder.provenance().data_path : a.data);
   const Model model = make_model(config, data);
   const std::uint64_t seed = std::uint64_t(a.seed >= 0 ? a.seed : config.seed);
@@ -67,8 +70,17 @@ void eval_command(const EvalArguments& a, const Output& output) {
          "--out {} --resume)",
          a.run);
   Checkpoint checkpoint = load_checkpoint(*file, model.parameters);
-  const Evaluation e = evaluate(config, model, *episodes, checkpoint.state,
-                                a.tasks ? a.tasks : config.eval.tasks, target);
+  const std::int64_t tasks = a.tasks ? a.tasks : config.eval.tasks;
+  if (ranks.size() > 1)
+    ranks.require_equal({{"program", build_digest()},
+                         {"device", a.device},
+                         {"data", data.images ? data.images->digest() : ""},
+                         {"settings", to_json(config)},
+                         {"checkpoint", state_digest(checkpoint.state)},
+                         {"split", a.split},
+                         {"seed", seed},
+                         {"tasks", tasks}});
+  const Evaluation e = evaluate(config, model, *episodes, checkpoint.state, tasks, target, ranks);
   nlohmann::json result = to_json(e, config, a.split);
   result["seed"] = seed;
   result["run"] = a.run;

@@ -40,7 +40,7 @@ void list_parts(Listing& listing) {
   const bool by_coefficient = std::is_same_v<Kind, Regularizer>;
   for (const Part<Kind>* part : parts<Kind>())
     listing.add(part->name,
-                fmt::format(by_coefficient ? "{}.{} > 0" : "{}={}", setting_of<Kind>, part->name),
+                fmt::format(by_coefficient ? "{}.{} > 0" : "{}={}", kSettingOf<Kind>, part->name),
                 part->formula, part->source, part->reading);
 }
 

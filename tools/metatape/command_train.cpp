@@ -3,14 +3,18 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "engine/dump.h"
 #include "engine/error.h"
+#include "engine/io/sha256.h"
 #include "meta/programs/fit_to_memory.h"
+#include "meta/programs/task_chunks.h"
 #include "meta/settings/recipe.h"
 #include "meta/training/progress.h"
 #include "meta/training/trainer.h"
 #include "models/initialisation.h"
 #include "tools/metatape/assemble.h"
 #include "tools/metatape/command.h"
+#include "tools/metatape/processes.h"
 
 namespace metatape {
 namespace {
@@ -29,11 +33,12 @@ Provenance provenance_of(const TrainArguments& a, const DataSet& data) {
 
 bool may_change(const std::string& key) {
   return key == "train.iterations" || key == "train.log_every" || key == "train.checkpoint_every" ||
-         key == "train.validate_every" || key == "train.max_memory" || key.starts_with("eval.");
+         key == "train.validate_every" || key == "train.max_memory" || key == "outer.chunk" ||
+         key.starts_with("eval.");
 }
 
-/// A resumed run keeps its settings; only how long and how often it writes may change. A key that
-/// is given several times has its last value.
+/// A resumed run keeps its settings; only how long, how often it writes and how it rounds sums may
+/// change. A key that is given several times has its last value.
 Config resumed_config(const RunFolder& folder, const TrainArguments& a) {
   Config config = folder.config(), asked = config;
   for (const std::string& assignment : a.run.set) set_config(asked, assignment);
@@ -57,16 +62,32 @@ void check_same_data(const RunFolder& folder, const DataSet& data) {
          data.images->digest(), expected);
 }
 
+/// What all ranks must have in common before they start. The tape and not the program: that knows
+/// how many threads it has.
+nlohmann::json common_start(const Config& config, const DataSet& data,
+                            const TrainingPrograms& programs, const RunArguments& run) {
+  Sha256 tapes;
+  for (const TrainingPrograms::Stage& stage : programs.stages) tapes.update(dump(*stage.step.tape));
+  return {{"program", build_digest()},
+          {"device", run.device},
+          {"data", data.images ? data.images->digest() : ""},
+          {"settings", to_json(config)},
+          {"tape", tapes.hex()}};
+}
+
 }  // namespace
 
-void train_command(const TrainArguments& a, const Output& output) {
+void train_command(const TrainArguments& a, Processes& processes, const Output& output) {
   device_of(a.run.device);
+  processes.join();
+  const Ranks ranks = processes.ranks();
+  const auto access = ranks.is_first() ? RunFolder::Access::write : RunFolder::Access::read;
   const bool resuming = a.resume && RunFolder::exists(a.out);
   std::optional<RunFolder> folder;
   Config config;
   std::string data_path = a.run.data;
   if (resuming) {
-    folder = RunFolder::open(a.out);
+    folder = RunFolder::open(a.out, access);
     config = resumed_config(*folder, a);
     const Provenance& before = folder->provenance();
     if (data_path.empty()) data_path = before.data_path;
@@ -77,8 +98,8 @@ void train_command(const TrainArguments& a, const Output& output) {
   } else {
     config = a.run.resolve().config;
   }
-  const Target target = a.run.target(config);
-  require_device(target.device);
+  config = dealt_to_ranks(config, ranks.size());
+  const Target target = processes.shared(a.run.target(config), a.run.threads == 0);
   const DataSet data = open_data(config, data_path);
   Workload workload = assemble(config, data);
   // A run that cannot start leaves no folder that stands in the way of the next try.
@@ -89,23 +110,27 @@ void train_command(const TrainArguments& a, const Output& output) {
   check_memory(memory_need(fit.programs), config);
   config = workload.config = fit.config;
   const TrainingPrograms& programs = fit.programs;
+  if (ranks.size() > 1) ranks.require_equal(common_start(config, data, programs, a.run));
   if (!fit.change.empty())
     output.say(fmt::format("train.max_memory={}: {}", config.train.max_memory, fit.change));
   if (resuming) {
     check_same_data(*folder, data);
     folder->set_config(config);
   } else {
-    folder = RunFolder::create(a.out, config, provenance_of(a, data));
+    folder = RunFolder::create(a.out, config, provenance_of(a, data), access);
   }
-  output.say(fmt::format("{}: {} parameters, {} tasks of {} a step, {} threads -> {}",
+  output.say(fmt::format("{}: {} parameters, {} tasks of {} a step, {}{} threads -> {}",
                          resuming ? "resuming" : a.run.recipe, workload.model.parameter_count(),
-                         config.outer.tasks, workload.training->name(), target.threads, a.out));
+                         config.outer.tasks, workload.training->name(),
+                         ranks.size() > 1 ? fmt::format("{} ranks with ", ranks.size()) : "",
+                         target.threads, a.out));
   StateStore store;
   initialise(store, workload.model.parameters, precision_of(config), std::uint64_t(config.seed));
   std::signal(SIGTERM, ask_to_stop);
   std::signal(SIGINT, ask_to_stop);
-  const TrainResult r = train(workload, programs, std::move(store), *folder,
-                              {.target = target, .resume = resuming, .stop = &stop_asked});
+  const TrainResult r =
+      train(workload, programs, std::move(store), *folder,
+            {.target = target, .resume = resuming, .stop = &stop_asked, .ranks = ranks});
   if (r.stopped)
     output.say(
         fmt::format("stopped by a signal at iteration {}; saved. Continue: metatape train "
@@ -119,6 +144,7 @@ void train_command(const TrainArguments& a, const Output& output) {
                         {"stopped", r.stopped},
                         {"resumed", resuming},
                         {"device", a.run.device},
+                        {"ranks", ranks.size()},
                         {"threads", target.threads},
                         {"arena_bytes", memory_need(programs).arena_bytes}};
   std::string text =

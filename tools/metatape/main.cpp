@@ -15,12 +15,14 @@
 #include "engine/error.h"
 #include "meta/settings/nearest_name.h"
 #include "tools/metatape/command.h"
+#include "tools/metatape/processes.h"
 
 namespace metatape {
 namespace {
 
 /// All arguments of all subcommands, filled by the parser.
 struct Arguments {
+  Processes processes;
   Output output;
   PackArguments pack;
   TrainArguments train;
@@ -81,13 +83,19 @@ void add_pack(CLI::App& app, Arguments& a) {
 
 void add_train(CLI::App& app, Arguments& a) {
   CLI::App* train = add_command(app, a, "train", "meta-train a model");
+  train->footer(
+      "Several processes (mpirun -n 4 metatape train ..., srun) share the tasks of each "
+      "meta-step.\n"
+      "Any number of them gives the same bits where the tasks come in chunks of the same size\n"
+      "(outer.chunk); without it a chunk is outer.tasks / processes, and runs with different\n"
+      "numbers of processes agree to rounding. Resumed runs keep their chunks.");
   add_run_options(*train, a.train.run);
   train->add_option("--out", a.train.out, "run folder")->required();
   train->add_flag("--resume", a.train.resume,
                   "continue the run in --out bit for bit; a new run if there is none");
   train->callback([&a, train] {
     a.train.recipe_given = train->count("--recipe") > 0;
-    train_command(a.train, a.output);
+    train_command(a.train, a.processes, a.output);
   });
 }
 
@@ -104,7 +112,7 @@ void add_eval(CLI::App& app, Arguments& a) {
       ->allow_extra_args(false);
   eval->add_option("--device", a.eval.device, "cpu or cuda")->capture_default_str();
   eval->add_option("--threads", a.eval.threads, "0: one per core")->check(CLI::Range(0, 1024));
-  eval->callback([&a] { eval_command(a.eval, a.output); });
+  eval->callback([&a] { eval_command(a.eval, a.processes, a.output); });
 }
 
 void add_predict(CLI::App& app, Arguments& a) {
@@ -137,6 +145,15 @@ void add_inspection(CLI::App& app, Arguments& a) {
   CLI::App* plan = add_command(app, a, "plan", "instructions, FLOPs and memory; runs nothing");
   add_run_options(*plan, a.plan.run);
   plan->add_flag("--listing", a.plan.listing, "also print the program, one instruction a line");
+  plan->add_option("--ranks", a.plan.ranks, "processes that share the tasks of a meta-step")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  plan->add_option("--latency", a.plan.latency, "of a message between ranks, us")
+      ->check(CLI::NonNegativeNumber);
+  plan->add_option("--bandwidth", a.plan.bandwidth, "between ranks, GB/s; 0: no limit")
+      ->check(CLI::NonNegativeNumber);
+  plan->add_option("--step-time", a.plan.step_time, "measured time of a meta-step on one rank, ms")
+      ->check(CLI::NonNegativeNumber);
   plan->callback([&a] { plan_command(a.plan, a.output); });
 
   CLI::App* step = add_command(
@@ -177,9 +194,18 @@ int report_json(const Output& output, const char* kind, int code, const std::str
   return code;
 }
 
-int report(const Output& output, const char* kind, int code, const std::string& message) {
+int report(Arguments& a, const char* kind, int code, const std::string& message) {
+  a.output.quiet = false;
   fmt::print(stderr, "metatape: {} error: {}\n", kind, message);
-  return report_json(output, kind, code, message);
+  report_json(a.output, kind, code, message);
+  a.processes.abort(code);
+  return code;
+}
+
+/// Of a failure that other processes need not know of.
+int report_own(Arguments& a, const char* kind, int code, const std::string& message) {
+  a.processes.wait_for_first();
+  return report(a, kind, code, a.processes.named(message));
 }
 
 /// OpenMP threads that spin while they wait lose whole time slices as soon as anything else runs:
@@ -191,11 +217,16 @@ void let_waiting_threads_sleep(char** argv) {
   execv("/proc/self/exe", argv);  // comes back only where /proc is missing: slower, not wrong
 }
 
+/// Whether several processes work on it together; of the others one is enough.
+bool is_shared(std::string_view command) { return command == "train" || command == "eval"; }
+
 int run(int argc, char** argv) {
   CLI::App app("metatape: exact second-order meta-learning from the command line");
   app.set_version_flag("--version", "metatape " MT_VERSION);
   app.require_subcommand(1);
   Arguments a;
+  a.output.quiet = a.processes.launch().rank > 0;
+  if (a.output.quiet && (argc < 2 || !is_shared(argv[1]))) return 0;
   add_pack(app, a);
   add_train(app, a);
   add_eval(app, a);
@@ -209,15 +240,20 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& e) {
+    const int usage = exit_code(ErrorKind::usage);
+    if (a.output.quiet) return e.get_exit_code() ? report_own(a, "usage", usage, e.what()) : 0;
     if (app.exit(e) == 0) return 0;
-    return report_json(a.output, "usage", exit_code(ErrorKind::usage), e.what());
+    return report_json(a.output, "usage", usage, e.what());
+  } catch (const SharedError& e) {
+    a.processes.wait_for_first();
+    return report(a, error_kind_name(e.kind), exit_code(e.kind), e.what());
   } catch (const Error& e) {
-    return report(a.output, error_kind_name(e.kind), exit_code(e.kind), e.what());
+    return report_own(a, error_kind_name(e.kind), exit_code(e.kind), e.what());
   } catch (const std::bad_alloc&) {
-    return report(a.output, "memory", exit_code(ErrorKind::memory),
-                  "the system refused memory; use fewer tasks at once (outer.tasks)");
+    return report_own(a, "memory", exit_code(ErrorKind::memory),
+                      "the system refused memory; use fewer tasks at once (outer.tasks)");
   } catch (const std::exception& e) {
-    return report(a.output, "internal", exit_code(ErrorKind::internal), e.what());
+    return report_own(a, "internal", exit_code(ErrorKind::internal), e.what());
   }
 }
 
