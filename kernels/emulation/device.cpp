@@ -12,7 +12,8 @@ using namespace metatape::kernels::emulation;
 namespace metatape::kernels::emulation {
 namespace {
 
-cudaError_t last_error = cudaSuccess;
+thread_local cudaError_t last_error = cudaSuccess;
+thread_local int device_in_use = 0;
 
 std::map<const void*, std::size_t>& raised_limits() {
   static std::map<const void*, std::size_t> limits;
@@ -22,6 +23,8 @@ std::map<const void*, std::size_t>& raised_limits() {
 }  // namespace
 
 cudaError_t remember(cudaError_t status) { return last_error = status; }
+
+int current_device() { return device_in_use; }
 
 std::size_t dynamic_shared_limit(const void* kernel) {
   const auto found = raised_limits().find(kernel);
@@ -66,21 +69,23 @@ const char* cudaGetErrorString(cudaError_t status) {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = settings().devices;
   return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device) {
-  return device == 0 ? cudaSuccess : remember(cudaErrorInvalidDevice);
+  if (device < 0 || device >= settings().devices) return remember(cudaErrorInvalidDevice);
+  device_in_use = device;
+  return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = device_in_use;
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return remember(cudaErrorInvalidDevice);
+  if (device < 0 || device >= settings().devices) return remember(cudaErrorInvalidDevice);
   *properties = {.major = 9,
                  .minor = 0,
                  .warpSize = kWarp,

@@ -4,7 +4,8 @@
 //
 // Wrong use throws EmulationError, with the line of the call, where CUDA would return an error, or
 // would go on and be wrong. What a correct program has to expect comes back as a status: memory
-// that does not suffice, an event that is not ready. One host thread at a time.
+// that does not suffice, an event that is not ready. One host thread at a time (ranks.h sees to
+// it).
 
 #include <cstddef>
 

@@ -15,7 +15,8 @@ struct Settings {
   /// Work waits in its stream until something synchronises with it, and then only as much runs as
   /// that asks for. Shows missing synchronisation and memory that is given back too early.
   bool late = false;
-  std::size_t device_bytes = std::size_t{4} << 30;  ///< cudaMalloc fails beyond
+  std::size_t device_bytes = std::size_t{4} << 30;  ///< cudaMalloc fails beyond, of all devices
+  int devices = 1;  ///< what cudaGetDeviceCount says; each has streams of its own
 };
 
 /// For all later launches. Starts from the environment: MT_EMULATION_ORDER = ascending, descending

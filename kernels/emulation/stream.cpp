@@ -1,6 +1,8 @@
 #include "kernels/emulation/stream.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <utility>
 
 #include "kernels/emulation/device_memory.h"
@@ -13,7 +15,7 @@ namespace metatape::kernels::emulation {
 namespace {
 
 struct Streams {
-  CUstream_st default_stream;
+  std::map<int, CUstream_st> default_of;  // device
   std::vector<CUstream_st*> created;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   CUgraph_st* capture = nullptr;
@@ -24,7 +26,20 @@ Streams& streams() {
   return streams;
 }
 
-CUstream_st& of(cudaStream_t stream) { return stream ? *stream : streams().default_stream; }
+CUstream_st& default_of(int device) {
+  CUstream_st& stream = streams().default_of[device];
+  stream.device = device;
+  return stream;
+}
+
+CUstream_st& of(cudaStream_t stream) { return stream ? *stream : default_of(current_device()); }
+
+std::vector<CUstream_st*> created_on(int device) {
+  std::vector<CUstream_st*> found;
+  std::ranges::copy_if(streams().created, std::back_inserter(found),
+                       [&](const CUstream_st* stream) { return stream->device == device; });
+  return found;
+}
 
 StreamPosition end_of(CUstream_st& stream) { return {&stream, stream.enqueued}; }
 
@@ -32,23 +47,24 @@ StreamPosition end_of(CUstream_st& stream) { return {&stream, stream.enqueued}; 
 /// for each other.
 std::vector<StreamPosition> ordered_before(const CUstream_st& stream) {
   std::vector<StreamPosition> before;
-  if (&stream == &streams().default_stream) {
-    for (CUstream_st* other : streams().created) {
+  CUstream_st& default_stream = default_of(stream.device);
+  if (&stream == &default_stream) {
+    for (CUstream_st* other : created_on(stream.device)) {
       if (other->blocking) before.push_back(end_of(*other));
     }
   } else if (stream.blocking) {
-    before.push_back(end_of(streams().default_stream));
+    before.push_back(end_of(default_stream));
   }
   return before;
 }
 
-void drop_all_work() {
+void drop_all_work(int device) {
   const auto drop = [](CUstream_st& stream) {
     stream.queue.clear();
     stream.done = stream.enqueued;
   };
-  drop(streams().default_stream);
-  for (CUstream_st* stream : streams().created) drop(*stream);
+  drop(default_of(device));
+  for (CUstream_st* stream : created_on(device)) drop(*stream);
 }
 
 void require_no_capture(const char* call, Site site) {
@@ -76,7 +92,7 @@ void run_through(StreamPosition position) {
     try {
       operation.run();
     } catch (...) {
-      drop_all_work();  // as on a device, where nothing works after a fault
+      drop_all_work(stream.device);  // as on a device, where nothing works after a fault
       throw;
     }
     ++stream.done;
@@ -84,8 +100,9 @@ void run_through(StreamPosition position) {
 }
 
 void run_blocking_streams() {
-  for (const StreamPosition& p : ordered_before(streams().default_stream)) run_through(p);
-  run_through(end_of(streams().default_stream));
+  CUstream_st& default_stream = of(nullptr);
+  for (const StreamPosition& p : ordered_before(default_stream)) run_through(p);
+  run_through(end_of(default_stream));
 }
 
 void enqueue(cudaStream_t stream, std::function<void()> operation) {
@@ -99,8 +116,8 @@ void enqueue(cudaStream_t stream, std::function<void()> operation) {
 }
 
 std::size_t queued_operations() {
-  std::size_t count = streams().default_stream.queue.size();
-  for (const CUstream_st* stream : streams().created) count += stream->queue.size();
+  std::size_t count = of(nullptr).queue.size();
+  for (const CUstream_st* stream : created_on(current_device())) count += stream->queue.size();
   return count;
 }
 
@@ -112,6 +129,7 @@ bool capture_forbids_host_calls() {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   *stream = new CUstream_st;
+  (*stream)->device = current_device();
   (*stream)->blocking = !(flags & cudaStreamNonBlocking);
   streams().created.push_back(*stream);
   return cudaSuccess;
@@ -143,15 +161,19 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream, Site site) {
 cudaError_t cudaDeviceSynchronize(Site site) {
   require_no_capture("cudaDeviceSynchronize", site);
   // The last stream first: a program must not count on the order in which it filled them.
-  const auto created = streams().created;
+  const auto created = created_on(current_device());
   for (auto s = created.rbegin(); s != created.rend(); ++s) run_through(end_of(**s));
-  run_through(end_of(streams().default_stream));
+  run_through(end_of(of(nullptr)));
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream, Site site) {
   require_no_capture("cudaStreamQuery", site);
-  return of(stream).queue.empty() ? cudaSuccess : cudaErrorNotReady;
+  CUstream_st& s = of(stream);
+  if (s.queue.empty()) return cudaSuccess;
+  if (s.asked) run_through({&s, s.done + 1});
+  s.asked = !s.asked;
+  return cudaErrorNotReady;
 }
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) {

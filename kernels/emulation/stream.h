@@ -20,10 +20,12 @@ struct StreamOperation {
 };
 
 struct CUstream_st {
+  int device = 0;
   bool blocking = true;  ///< ordered with the default stream
   std::deque<StreamOperation> queue;
   std::uint64_t enqueued = 0;
   std::uint64_t done = 0;
+  bool asked = false;  ///< whether it is ready: asked again, it does something for it
   CUgraph_st* capture = nullptr;
   /// Operations of this stream in the capture, and those of them that the origin waits for.
   std::uint64_t captured = 0, joined = 0;
@@ -54,14 +56,18 @@ void enqueue(cudaStream_t, std::function<void()> operation);
 /// Runs what has to be done for the position to be reached, and nothing else.
 void run_through(StreamPosition);
 
-/// Runs what is ordered before a synchronous call: the default stream and all blocking ones.
+/// Runs what is ordered before a synchronous call: the default stream and all blocking ones of the
+/// calling thread's device.
 void run_blocking_streams();
 
-/// In all streams; more than 0 only in late mode.
+/// In all streams of the calling thread's device; more than 0 only in late mode.
 std::size_t queued_operations();
 
 /// Whether a capture is open in which calls that do not enter the graph are wrong.
 bool capture_forbids_host_calls();
+
+/// Of the calling thread.
+int current_device();
 
 /// Notes a status for cudaGetLastError, and returns it.
 cudaError_t remember(cudaError_t);

@@ -138,6 +138,16 @@ TEST_F(RuntimeApi, LateWorkWaitsForASynchronisation) {
   EXPECT_EQ(value(), 3);
 }
 
+TEST_F(RuntimeApi, LateWorkGoesOnWhileItIsAskedFor) {
+  settings().late = true;
+  add(3, stream_);
+  add(4, stream_);
+  int questions = 0;
+  while (cudaStreamQuery(stream_) == cudaErrorNotReady) ++questions;
+  EXPECT_EQ(questions, 4);
+  EXPECT_EQ(value(), 7);
+}
+
 TEST_F(RuntimeApi, LateWorkShowsAMissingEvent) {
   settings().late = true;
   add(3, stream_);

@@ -64,6 +64,8 @@ if behaviour == "fails" and suite == "Sum.":
     sys.exit(1)
 if behaviour == "skips" and suite == "Sum.":
     print("[ RUN      ] Sum.Skips\\nno GPU\\n[  SKIPPED ] Sum.Skips (1 ms)")
+if behaviour == "lacks_nccl" and suite == "Sum.":
+    print("[ RUN      ] Sum.OverRanks\\nSkipped\\nnot built: NCCL\\n[  SKIPPED ] Sum.OverRanks (0 ms)")
 if behaviour == "crashes_inside" and suite == "Sum.":
     print("[ RUN      ] Sum.Fails", flush=True)
     os.abort()
@@ -334,6 +336,11 @@ class GpuCheck(unittest.TestCase):
     def test_a_kernel_test_that_finds_no_gpu_is_a_failure(self):
         record, _ = self.stage("kernels", stub="cuda_tests=skips", code=1)
         self.assertEqual(record["failures"], ["Sum.Skips: SKIPPED: no GPU"])
+
+    def test_a_kernel_test_without_nccl_is_unmeasured(self):
+        record, result = self.stage("kernels", stub="cuda_tests=lacks_nccl", code=0)
+        self.assertEqual((record["status"], record["skipped"]), ("passed", 0))
+        self.assertIn("Sum.OverRanks: not built: NCCL", result["unmeasured"])
 
     def test_a_crashing_kernel_test_is_named_and_the_next_suite_runs(self):
         record, _ = self.stage("kernels", stub="cuda_tests=crashes_inside", code=1)

@@ -31,7 +31,7 @@ COMPRESSION = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 128 << 20}]
 # Every machine has the first; every machine with CUDA has the others.
 SYSTEM_LIBRARIES = ("linux-vdso", "ld-linux", "libc.so", "libm.so", "libdl.so", "librt.so",
                     "libpthread.so")
-CUDA_LIBRARIES = ("libcuda.so", "libcudart.so", "libcublas.so", "libcublasLt.so")
+CUDA_LIBRARIES = ("libcuda.so", "libcudart.so", "libcublas.so", "libcublasLt.so", "libnccl.so")
 
 
 def run(command, **options):
@@ -65,11 +65,13 @@ def libraries_of(programs):
     return paths
 
 
-def prepare(folder, build, architectures, data, jobs):
-    """Builds everything for a GPU that is elsewhere, and packs it into `folder`."""
+def prepare(folder, build, architectures, data, jobs, nccl=False):
+    """Builds everything for a GPU that is elsewhere, and packs it into `folder`. With `nccl`, which
+    is not packed, the other machine needs it."""
     os.environ["PATH"] += os.pathsep + "/usr/local/cuda/bin"
     run(["cmake", "--preset", "cuda", "-S", root(), "-B", build,
-         f"-DCMAKE_CUDA_ARCHITECTURES={architectures}"], cwd=root())
+         f"-DCMAKE_CUDA_ARCHITECTURES={architectures}", "-DMT_MPI=OFF",
+         f"-DMT_NCCL={'ON' if nccl else 'OFF'}"], cwd=root())
     run(["cmake", "--build", build, "--parallel", jobs, "--target", *PROGRAMS])
     return pack(folder, {name: Path(build) / place for name, place in PROGRAMS.items()},
                 architectures, data)
@@ -105,11 +107,12 @@ def pack(folder, programs, architectures, data):
 
 
 def cuda_folders():
-    """Where a machine with CUDA or with PyTorch's wheels keeps cudart and cuBLAS."""
+    """Where a machine with CUDA or with PyTorch's wheels keeps cudart, cuBLAS and NCCL."""
     candidates = ["/usr/local/cuda/lib64", "/usr/local/nvidia/lib64"]
     for place in sys.path:
         candidates += glob.glob(os.path.join(place, "nvidia", "*", "lib"))
-    return [folder for folder in candidates if glob.glob(os.path.join(folder, "libcu*.so.*"))]
+    return [folder for folder in candidates
+            if any(glob.glob(os.path.join(folder, f"{name}*.so.*")) for name in ("libcu", "libnccl"))]
 
 
 class Kit:
