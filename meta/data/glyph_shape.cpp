@@ -1,6 +1,7 @@
 #include "meta/data/glyph_shape.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace metatape {
 
@@ -192,7 +193,7 @@ std::vector<std::uint8_t> rasterize(const GlyphShape& shape, std::int64_t side, 
           const double distance = distance_to_piece({double(x), double(y)}, a, b);
           const double covered = std::clamp(radius + 0.5 - distance, 0.0, 1.0);
           std::uint8_t& pixel = ink[std::size_t(y * side + x)];
-          pixel = std::max(pixel, std::uint8_t(255 * covered + 0.5));
+          pixel = std::max(pixel, std::uint8_t(std::lround(255 * covered)));
         }
       }
     }

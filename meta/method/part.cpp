@@ -23,7 +23,7 @@ const Part<Kind>& chosen_part(const Config& config) {
   const std::string& name = choice(config, static_cast<const Kind*>(nullptr));
   for (const Part<Kind>* part : parts<Kind>())
     if (part->name == name) return *part;
-  fail(ErrorKind::usage, setting_of<Kind>, "there is no {}; expected one of {}", name,
+  fail(ErrorKind::usage, kSettingOf<Kind>, "there is no {}; expected one of {}", name,
        fmt::join(part_names<Kind>(), ", "));
 }
 template const Part<Adaptation>& chosen_part(const Config&);

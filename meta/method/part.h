@@ -26,7 +26,7 @@ struct PartSetting {
 /// Kind is Adaptation, QueryLoss, Regularizer, MetaGradient or Combination.
 template <class Kind>
 struct Part {
-  const char* name;     ///< what chooses it, as value of setting_of<Kind>
+  const char* name;     ///< what chooses it, as value of kSettingOf<Kind>
   const char* formula;  ///< what it computes, in a line
   const char* source;
   const char* reading = "";  ///< what the source leaves open, and how it is read here
@@ -40,15 +40,15 @@ struct Part {
 
 /// The key whose value names the part. Regularizers have a coefficient each instead.
 template <class Kind>
-constexpr const char* setting_of = "regularize";
+constexpr const char* kSettingOf = "regularize";
 template <>
-inline constexpr const char* setting_of<Adaptation> = "inner.solver";
+inline constexpr const char* kSettingOf<Adaptation> = "inner.solver";
 template <>
-inline constexpr const char* setting_of<QueryLoss> = "outer.query_loss";
+inline constexpr const char* kSettingOf<QueryLoss> = "outer.query_loss";
 template <>
-inline constexpr const char* setting_of<MetaGradient> = "outer.gradient";
+inline constexpr const char* kSettingOf<MetaGradient> = "outer.gradient";
 template <>
-inline constexpr const char* setting_of<Combination> = "outer.combine";
+inline constexpr const char* kSettingOf<Combination> = "outer.combine";
 
 #define MT_PART(Kind, name) extern const Part<Kind> name##_part;
 #include "meta/method/parts.def"
@@ -71,7 +71,7 @@ std::vector<const Part<Kind>*> parts() {
 template <class Kind>
 const Part<Kind>& chosen_part(const Config&);
 
-/// The values that setting_of<Kind> may have.
+/// The values that kSettingOf<Kind> may have.
 template <class Kind>
 std::vector<std::string> part_names() {
   std::vector<std::string> names;

@@ -48,6 +48,9 @@ class MemoryFile {
   int descriptor_;
 };
 
+/// What was read ends up here, so that no compiler leaves the reading out.
+inline volatile unsigned kept;
+
 /// A parser takes the input or refuses it with an io or usage error whose message is short enough
 /// to be read; everything else ends the process.
 template <class Action>

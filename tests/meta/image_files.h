@@ -77,7 +77,7 @@ inline std::string encode_jpeg(const Image& image, int quality = 95) {
     jpeg_write_scanlines(&jpeg, &pixels, 1);
   }
   jpeg_finish_compress(&jpeg);
-  const std::string file(reinterpret_cast<const char*>(memory), bytes);
+  std::string file(reinterpret_cast<const char*>(memory), bytes);
   jpeg_destroy_compress(&jpeg);
   std::free(memory);
   return file;

@@ -33,7 +33,7 @@ struct Fault {
     std::string rest = text;
     auto next = [&] {
       const std::size_t end = rest.find(':');
-      const std::string part = rest.substr(0, end);
+      std::string part = rest.substr(0, end);
       rest = end == std::string::npos ? "" : rest.substr(end + 1);
       return part;
     };
