@@ -41,10 +41,21 @@ CommandResult run_two(const RankedRun& run, const Arguments& first, const Argume
   return run.run(on_ranks(1, first) + Arguments{":"} + on_ranks(1, second), mpirun_options());
 }
 
-bool appears(const fs::path& path) {
-  for (int tries = 0; tries < 600 && !fs::exists(path); ++tries)
+/// The latest checkpoint in a folder; empty if there is none.
+std::string latest_checkpoint(const fs::path& folder) {
+  std::string latest;
+  std::error_code absent;
+  for (const auto& entry : fs::directory_iterator(folder, absent))
+    if (entry.path().extension() == ".safetensors")
+      latest = std::max(latest, entry.path().filename().string());
+  return latest;
+}
+
+/// Waits for a checkpoint, whichever: a run keeps its last two.
+bool saves(const fs::path& folder) {
+  for (int tries = 0; tries < 600 && latest_checkpoint(folder).empty(); ++tries)
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  return fs::exists(path);
+  return !latest_checkpoint(folder).empty();
 }
 
 /// The process of a rank that works in the folder; 0 if there is none.
@@ -111,7 +122,7 @@ TEST(RankedCommand, OthersRunOnce) {
 TEST(RankedTrain, EndsWithinSecondsAfterARankIsKilled) {
   const RankedRun run;
   Process process = run.start_launch(4, run.train("run", {"train.iterations=1000000"}));
-  ASSERT_TRUE(appears(run.path("run/checkpoint-0000000004.safetensors")));
+  ASSERT_TRUE(saves(run.path("run")));
   const pid_t victim = process_of(2, run.path(""));
   ASSERT_GT(victim, 0);
   const auto killed = Clock::now();
@@ -122,7 +133,7 @@ TEST(RankedTrain, EndsWithinSecondsAfterARankIsKilled) {
   EXPECT_NE(r.errors.find("rank 2"), std::string::npos) << r.errors;
   for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(process_of(rank, run.path("")), 0);
   // The last checkpoint is whole: one process goes on from it.
-  const std::string last = run.files_in("run")[1];
+  const std::string last = latest_checkpoint(run.path("run"));
   const int saved = std::stoi(last.substr(std::string("checkpoint-").size()));
   const std::string iterations = "train.iterations=" + std::to_string(saved + 2);
   EXPECT_EQ(run.result_of(run.resume("run", {iterations})).at("iterations"), saved + 2);
@@ -131,13 +142,13 @@ TEST(RankedTrain, EndsWithinSecondsAfterARankIsKilled) {
 TEST(RankedTrain, SavesAndStopsWhenOneRankIsAsked) {
   const RankedRun run;
   Process process = run.start_launch(2, run.train("run", {"train.iterations=1000000"}));
-  ASSERT_TRUE(appears(run.path("run/checkpoint-0000000004.safetensors")));
+  ASSERT_TRUE(saves(run.path("run")));
   ::kill(process_of(1, run.path("")), SIGTERM);
   const CommandResult r = process.wait();
   EXPECT_EQ(r.exit_code, 0) << r.errors;
   const auto iterations = r.json().at("iterations").get<std::int64_t>();
   EXPECT_TRUE(r.json().at("stopped"));
-  EXPECT_GE(iterations, 4);
+  EXPECT_GT(iterations, 0);
   EXPECT_TRUE(fs::exists(run.path(fmt::format("run/checkpoint-{:010}.safetensors", iterations))));
 }
 
