@@ -28,6 +28,12 @@ struct Field {
   fail(ErrorKind::usage, f.name, "{} is not possible; expected {} ({})", text, f.values, f.meaning);
 }
 
+/// A setting is written as JSON, which is UTF-8; the command line may hold any bytes.
+inline bool is_utf8(const nlohmann::json& text) {
+  using Handler = nlohmann::json::error_handler_t;
+  return text.dump(-1, ' ', false, Handler::ignore) == text.dump(-1, ' ', false, Handler::replace);
+}
+
 /// JSON keeps numbers above 2^63 - 1 as unsigned: they are integers, and too large.
 inline bool is_integer_in(const nlohmann::json& value, std::int64_t low, std::int64_t high) {
   if (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t(high)) return false;
@@ -82,14 +88,14 @@ Field boolean(const char* name, const char* meaning, At at) {
 
 template <class At>
 Field choice(const char* name, const char* meaning, std::vector<std::string> choices, At at) {
-  Field f{
-      name,
-      meaning,
-      choices.empty() ? std::string("a name") : fmt::format("one of {}", fmt::join(choices, ", ")),
-      [at](const Config& c) { return nlohmann::json(at(const_cast<Config&>(c))); },
-      {}};
+  Field f{name,
+          meaning,
+          choices.empty() ? std::string("a name in UTF-8")
+                          : fmt::format("one of {}", fmt::join(choices, ", ")),
+          [at](const Config& c) { return nlohmann::json(at(const_cast<Config&>(c))); },
+          {}};
   f.set = [f, at, choices](Config& c, const nlohmann::json& value) {
-    if (!value.is_string() ||
+    if (!value.is_string() || !is_utf8(value) ||
         (!choices.empty() && std::ranges::find(choices, value.get<std::string>()) == choices.end()))
       refuse(f, value);
     at(c) = value.get<std::string>();

@@ -23,7 +23,7 @@ json other_value(const ConfigKey& key, const json& value) {
   if (value.is_boolean()) return !value.get<bool>();
   if (value.is_number_integer()) return value.get<std::int64_t>() + 1;
   if (value.is_number()) return value.get<double>() + 0.25;
-  if (key.values == "a name") return "other";
+  if (key.values == "a name in UTF-8") return "other";
   return key.values.substr(key.values.rfind(' ') + 1);
 }
 
@@ -123,6 +123,9 @@ TEST(Config, RefusesTextThatIsNoUtf8) {
   Config c;
   expect_error(ErrorKind::usage, "is not possible; expected one of all, head, body, context",
                [&] { set_config(c, "inner.adapt=\xff\xfe"); });
+  expect_error(ErrorKind::usage, "is not possible; expected a name in UTF-8",
+               [&] { set_config(c, "data.split=vin\xff\tyall"); });
+  EXPECT_NO_THROW(set_config(c, "data.split=J\xc3\xa4rvi"));
 }
 
 TEST(Config, AnswersAnUnknownKeyWithTheNearest) {
