@@ -6,33 +6,17 @@
 #include <vector>
 
 #include "kernels/emulation/device_memory.h"
-#include "kernels/emulation/error.h"
 #include "kernels/emulation/settings.h"
+#include "tests/emulation/expect_refused.h"
 
 namespace metatape {
 namespace {
 
-using kernels::emulation::EmulationError;
 using kernels::emulation::settings;
 
 constexpr int kCount = 6;
 constexpr std::size_t kBytes = kCount * sizeof(float);
 constexpr std::size_t kWorkspaceBytes = 1024;
-
-/// Whether `action` is refused with a message that contains `text`.
-template <class Action>
-testing::AssertionResult refuses(const Action& action, const std::string& text) {
-  try {
-    action();
-  } catch (const EmulationError& error) {
-    if (std::string(error.what()).find(text) != std::string::npos)
-      return testing::AssertionSuccess();
-    return testing::AssertionFailure() << error.what();
-  }
-  return testing::AssertionFailure() << "nothing was refused";
-}
-
-#define EXPECT_REFUSED(action, text) EXPECT_TRUE(refuses([&] { action; }, text))
 
 /// c [2,2] = a [2,3] b [3,2], all stored by columns.
 class BlasApi : public testing::Test {

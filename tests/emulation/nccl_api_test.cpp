@@ -8,33 +8,17 @@
 #include <vector>
 
 #include "kernels/emulation/device_memory.h"
-#include "kernels/emulation/error.h"
 #include "kernels/emulation/ranks.h"
 #include "kernels/emulation/settings.h"
+#include "tests/emulation/expect_refused.h"
 
 namespace metatape {
 namespace {
 
-using kernels::emulation::EmulationError;
 using kernels::emulation::Order;
 using kernels::emulation::run_ranks;
 using kernels::emulation::settings;
 using kernels::emulation::wait_until;
-
-/// Whether `action` is refused with a message that contains `text`.
-template <class Action>
-testing::AssertionResult refuses(const Action& action, const std::string& text) {
-  try {
-    action();
-  } catch (const EmulationError& error) {
-    if (std::string(error.what()).find(text) != std::string::npos)
-      return testing::AssertionSuccess();
-    return testing::AssertionFailure() << error.what();
-  }
-  return testing::AssertionFailure() << "nothing was refused";
-}
-
-#define EXPECT_REFUSED(action, text) EXPECT_TRUE(refuses([&] { action; }, text))
 
 constexpr std::uint32_t kFresh = 0xFFFFFFFF;
 

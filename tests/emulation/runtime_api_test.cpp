@@ -5,14 +5,13 @@
 
 #include "kernels/common/launch.cuh"
 #include "kernels/emulation/device_memory.h"
-#include "kernels/emulation/error.h"
 #include "kernels/emulation/sanitizers.h"
 #include "kernels/emulation/settings.h"
+#include "tests/emulation/expect_refused.h"
 
 namespace metatape {
 namespace {
 
-using kernels::emulation::EmulationError;
 using kernels::emulation::settings;
 
 __global__ void add_kernel(int* out, int x) { out[threadIdx.x] += x; }
@@ -20,22 +19,6 @@ __global__ void multiply_kernel(int* out, int x) { out[threadIdx.x] *= x; }
 
 constexpr int kCount = 4;
 constexpr std::size_t kBytes = kCount * sizeof(int);
-
-/// Whether `action` is refused with a message that contains `text`.
-template <class Action>
-testing::AssertionResult refuses(const Action& action, const std::string& text) {
-  try {
-    action();
-  } catch (const EmulationError& error) {
-    if (std::string(error.what()).find(text) != std::string::npos) {
-      return testing::AssertionSuccess();
-    }
-    return testing::AssertionFailure() << error.what();
-  }
-  return testing::AssertionFailure() << "nothing was refused";
-}
-
-#define EXPECT_REFUSED(action, text) EXPECT_TRUE(refuses([&] { action; }, text))
 
 class RuntimeApi : public testing::Test {
  protected:
