@@ -14,6 +14,12 @@ std::vector<ValueType> Graph::input_types(const Node& node) const {
   return types;
 }
 
+void Graph::move_results(std::span<const int> moved_to) {
+  for (int& id : fetches) id = moved_to[std::size_t(id)];
+  for (StateUpdate& u : updates)
+    u = {moved_to[std::size_t(u.state)], moved_to[std::size_t(u.value)]};
+}
+
 Graph extract_graph(const Tape& tape, std::span<const Var> fetch, std::span<const Update> update) {
   Graph graph{.tape = &tape};
   graph.nodes.reserve(std::size_t(tape.size()));

@@ -40,6 +40,8 @@ struct Graph {
 
   const Slot& slot_of(int node) const;
   std::vector<ValueType> input_types(const Node&) const;
+  /// Fetches and updates take node moved_to[n] for n.
+  void move_results(std::span<const int> moved_to);
 };
 
 /// A request: state takes value when a run is committed.

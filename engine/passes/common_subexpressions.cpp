@@ -29,9 +29,7 @@ void merge_common_subexpressions(Graph& graph) {
     for (int& input : node.inputs) input = same_as[std::size_t(input)];
     same_as[n] = first.emplace(key_of(node), int(n)).first->second;
   }
-  for (int& id : graph.fetches) id = same_as[std::size_t(id)];
-  for (StateUpdate& u : graph.updates)
-    u = {same_as[std::size_t(u.state)], same_as[std::size_t(u.value)]};
+  graph.move_results(same_as);
 }
 
 }  // namespace metatape

@@ -21,9 +21,7 @@ void remove_dead_code(Graph& graph) {
     kept.push_back(std::move(node));
   }
   graph.nodes = std::move(kept);
-  for (int& id : graph.fetches) id = moved_to[std::size_t(id)];
-  for (StateUpdate& u : graph.updates)
-    u = {moved_to[std::size_t(u.state)], moved_to[std::size_t(u.value)]};
+  graph.move_results(moved_to);
 }
 
 }  // namespace metatape

@@ -185,9 +185,7 @@ void insert(Graph& graph, std::vector<Clone> clones) {
     append(graph.nodes[std::size_t(n)], n);
   }
   graph.nodes = std::move(nodes);
-  for (int& id : graph.fetches) id = moved_to[std::size_t(id)];
-  for (StateUpdate& u : graph.updates)
-    u = {moved_to[std::size_t(u.state)], moved_to[std::size_t(u.value)]};
+  graph.move_results(moved_to);
   remove_dead_code(graph);
 }
 
