@@ -148,25 +148,26 @@ void add_pooling(Cases<Machine>& cases, const Layer& l) {
   const std::int64_t out_count = g.planes * g.out_height() * g.out_width() * l.filters;
   const nlohmann::json shape{
       {"planes", g.planes}, {"height", l.side}, {"width", l.side}, {"channels", l.filters}};
-  auto add = [&](const char* kernel, std::int64_t moved, auto prepare) {
-    cases.push_back({kernel, l.where, shape, 0, 4.0 * double(moved), prepare});
+  auto add = [&](const char* kernel, std::int64_t floats, auto prepare) {
+    const double moved = 4.0 * double(floats) + double(sizeof(WindowPlace)) * double(out_count);
+    cases.push_back({kernel, l.where, shape, 0, moved, prepare});
   };
-  add("max_pool_index", in_count + out_count, [=](Machine& m) {
+  add("max_pool_index", in_count, [=](Machine& m) {
     auto* in = random_values(m, in_count);
-    auto* index = space<std::int32_t>(m, out_count);
+    auto* index = space<WindowPlace>(m, out_count);
     return [=, &m] { max_pool_index(g, in, index, m.context()); };
   });
   // The largest elements: one of four, so that at worst each sector of the input is read.
-  add("pool_gather", in_count + 2 * out_count, [=](Machine& m) {
+  add("pool_gather", in_count + out_count, [=](Machine& m) {
     auto* in = random_values(m, in_count);
-    auto* index = space<std::int32_t>(m, out_count);
+    auto* index = space<WindowPlace>(m, out_count);
     auto* out = space<float>(m, out_count);
     max_pool_index(g, in, index, m.context());
     return [=, &m] { pool_gather(g, in, index, out, m.context()); };
   });
-  add("pool_scatter", in_count + 2 * out_count, [=](Machine& m) {
+  add("pool_scatter", in_count + out_count, [=](Machine& m) {
     auto* in = random_values(m, in_count);
-    auto* index = space<std::int32_t>(m, out_count);
+    auto* index = space<WindowPlace>(m, out_count);
     auto* out_bar = random_values(m, out_count);
     auto* in_bar = space<float>(m, in_count);
     max_pool_index(g, in, index, m.context());

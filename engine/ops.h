@@ -232,7 +232,7 @@ struct PoolOptions {
 /// Largest element of each window, without padding: [N,H,W,C] -> [N,P,Q,C],
 /// P = floor((H - window) / stride) + 1. The first of equals wins.    x_bar = pool_scatter
 Var max_pool2d(Var x, PoolOptions = {}, Loc = Loc::current());
-/// i32 [N,P,Q,C]: place h W + w of the largest element of each window. No derivative.
+/// u8 [N,P,Q,C]: place r window + s of the largest element of each window. No derivative.
 Var max_pool_index(Var x, PoolOptions = {}, Loc = Loc::current());
 /// x at the places of `index`: [N,H,W,C] -> [N,P,Q,C].    x_bar = pool_scatter(y_bar)
 Var pool_gather(Var x, Var index, PoolOptions = {}, Loc = Loc::current());

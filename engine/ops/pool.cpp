@@ -2,12 +2,14 @@
 
 #include "kernels/pool/pool.h"
 
+#include "engine/ops/attributes.h"
 #include "engine/ops/common.h"
 
 namespace metatape {
 namespace {
 
 using kernels::PoolGeometry;
+using kernels::WindowPlace;
 
 /// height and width of the large image: those of x, and what pool_scatter cannot see.
 struct PoolAttr {
@@ -34,16 +36,19 @@ PoolGeometry checked_geometry(const InferCall& c) {
   if (a.window < 1 || a.stride < 1 || a.window > a.height || a.window > a.width)
     fail_shape(c, "a {}x{} window in steps of {} does not fit a {}x{} image", a.window, a.window,
                a.stride, a.height, a.width);
+  if (a.window > kernels::kMaxWindow)
+    fail_shape(c, "a {}x{} window is too large, expected {}x{} at most", a.window, a.window,
+               kernels::kMaxWindow, kernels::kMaxWindow);
   return geometry(image.tasks(), image[0], image[3], a);
 }
 
 ValueType infer_index(const InferCall& c) {
   require_same_float(c);
-  return {small_image(c.in[0].shape, checked_geometry(c)), DType::i32};
+  return {small_image(c.in[0].shape, checked_geometry(c)), DType::u8};
 }
 
 void require_index(const InferCall& c, const Shape& expected) {
-  require_dtype(c, 1, DType::i32);
+  require_dtype(c, 1, DType::u8);
   if (c.in[1].shape != expected)
     fail_shape(c, "index {} does not fit, expected {}", c.in[1].shape.str(), expected.str());
 }
@@ -67,27 +72,24 @@ ValueType infer_scatter(const InferCall& c) {
   return {large, dtype};
 }
 
-PoolGeometry geometry_of(const KernelCall& c) {
-  const Shape& image = c.in_types[0].shape;
-  return geometry(image.tasks(), image[0], image[3], c.attr.as<PoolAttr>());
-}
+PoolGeometry geometry_of(const KernelCall& c) { return pool_geometry(c.in_types[0].shape, c.attr); }
 
 constexpr auto index_call = [](const auto& c) {
   with_float(c, c.in_types[0].dtype, [&]<class T>() {
-    kernels::max_pool_index<T>(geometry_of(c), input<T>(c, 0), output<std::int32_t>(c), c.context);
+    kernels::max_pool_index<T>(geometry_of(c), input<T>(c, 0), output<WindowPlace>(c), c.context);
   });
 };
 
 constexpr auto gather_call = [](const auto& c) {
   with_float(c, c.out_type.dtype, [&]<class T>() {
-    kernels::pool_gather<T>(geometry_of(c), input<T>(c, 0), input<std::int32_t>(c, 1), output<T>(c),
+    kernels::pool_gather<T>(geometry_of(c), input<T>(c, 0), input<WindowPlace>(c, 1), output<T>(c),
                             c.context);
   });
 };
 
 constexpr auto scatter_call = [](const auto& c) {
   with_float(c, c.out_type.dtype, [&]<class T>() {
-    kernels::pool_scatter<T>(geometry_of(c), input<T>(c, 0), input<std::int32_t>(c, 1),
+    kernels::pool_scatter<T>(geometry_of(c), input<T>(c, 0), input<WindowPlace>(c, 1),
                              output<T>(c), c.context);
   });
 };
@@ -130,6 +132,15 @@ const OpDef pool_scatter_def{.infer = infer_scatter,
                              .vjp = scatter_vjp,
                              .kernel = bind_kernel(scatter_call),
                              .describe = describe_pool};
+
+PoolGeometry pool_geometry(const Shape& images, const Attr& attr) {
+  return geometry(images.tasks(), images[0], images[3], attr.as<PoolAttr>());
+}
+
+bool pool_windows_overlap(const Attr& attr) {
+  const auto a = attr.as<PoolAttr>();
+  return a.stride < a.window;
+}
 
 Var max_pool2d(Var x, PoolOptions o, Loc where) {
   return pool_gather(x, max_pool_index(x, o, where), o, where);

@@ -33,39 +33,51 @@ unsigned blocks_for(std::int64_t vectors) { return unsigned(ceil_div(vectors, kT
 
 /// Calls body(constant of the vector width, Index of a type that suffices).
 template <class T, class Body>
-void with_types(const PoolGeometry& g, std::initializer_list<const void*> arrays,
-                const Body& body) {
+void with_types(const PoolGeometry& g, std::initializer_list<const T*> arrays,
+                std::initializer_list<const WindowPlace*> indices, const Body& body) {
   bool in_vectors = g.channels % kWidth == 0;
-  for (const void* array : arrays) in_vectors &= is_aligned(array, kWidth * sizeof(T));
+  for (const T* array : arrays) in_vectors &= is_aligned(array, kWidth * sizeof(T));
+  for (const WindowPlace* index : indices) in_vectors &= is_aligned(index, kWidth);
   with_index(g.planes * image_elements(g) <= kLargestNarrowIndex, [&](auto index) {
     in_vectors ? body(std::integral_constant<int, kWidth>{}, index)
                : body(std::integral_constant<int, 1>{}, index);
   });
 }
 
+/// The first elements of all windows, for `width` channels at a time.
+StridedLoops<1> window_loops(const PoolGeometry& g, int width) {
+  StridedLoops<1> loops;
+  loops.append({g.planes, {image_elements(g)}});
+  loops.append({g.out_height(), {g.stride * g.width * g.channels}});
+  loops.append({g.out_width(), {g.stride * g.channels}});
+  loops.append({g.channels / width, {width}});
+  return loops;
+}
+
 /// The inside of a window; kWindow = 0: of an extent known only at run time.
 template <class Index>
 struct Window {
-  int extent;
+  Divisor<std::int32_t> extent;
   Index row;     ///< elements of x between rows
   Index column;  ///< elements of x between columns, the channels
-  int width;     ///< positions between rows
 };
 
-/// `at`: first element of the window in x, and its position in the image.
+template <class Index>
+Window<Index> window_of(const PoolGeometry& g) {
+  return {Divisor<std::int32_t>(g.window), Index(g.width * g.channels), Index(g.channels)};
+}
+
+/// `at`: first element of the window in x.
 template <int kWidth, int kWindow, class T, class Index>
 __global__ void __launch_bounds__(kThreads)
-    max_pool_index_kernel(StridedIndex<2, Index> at, Index vectors, Window<Index> window,
-                          const T* x, std::int32_t* index) {
+    max_pool_index_kernel(StridedIndex<1, Index> at, Index vectors, Window<Index> window,
+                          const T* x, WindowPlace* index) {
   const Index vector = thread_number<Index>();
   if (vector >= vectors) return;
-  const auto corner = at(vector);
-  x += corner.of[0];
+  x += at(vector).of[0];
   Vector<T, kWidth> best = load<kWidth>(x);
-  Vector<std::int32_t, kWidth> winner;
-  MT_UNROLL
-  for (int k = 0; k < kWidth; ++k) winner[k] = int(corner.of[1]);
-  const int extent = kWindow > 0 ? kWindow : window.extent;
+  Vector<WindowPlace, kWidth> winner{};
+  const int extent = kWindow > 0 ? kWindow : window.extent.divisor();
   MT_UNROLL
   for (int r = 0; r < extent; ++r) {
     MT_UNROLL
@@ -76,7 +88,7 @@ __global__ void __launch_bounds__(kThreads)
         const bool first_nan = value[k] != value[k] && best[k] == best[k];
         if (value[k] > best[k] || first_nan) {
           best[k] = value[k];
-          winner[k] = int(corner.of[1]) + r * window.width + s;
+          winner[k] = WindowPlace(r * extent + s);
         }
       }
     }
@@ -84,18 +96,21 @@ __global__ void __launch_bounds__(kThreads)
   store(index + vector * kWidth, winner);
 }
 
-/// `at`: the channel in the first pixel of the image.
+/// `at`: first element of the window in x.
 template <int kWidth, class T, class Index>
 __global__ void __launch_bounds__(kThreads)
-    pool_gather_kernel(StridedIndex<1, Index> at, Index vectors, Index channels, const T* x,
-                       const std::int32_t* index, T* y) {
+    pool_gather_kernel(StridedIndex<1, Index> at, Index vectors, Window<Index> window, const T* x,
+                       const WindowPlace* index, T* y) {
   const Index vector = thread_number<Index>();
   if (vector >= vectors) return;
   x += at(vector).of[0];
-  const Vector<std::int32_t, kWidth> from = load<kWidth>(index + vector * kWidth);
+  const Vector<WindowPlace, kWidth> from = load<kWidth>(index + vector * kWidth);
   Vector<T, kWidth> out;
   MT_UNROLL
-  for (int k = 0; k < kWidth; ++k) out[k] = x[from[k] * channels + k];
+  for (int k = 0; k < kWidth; ++k) {
+    const auto [r, s] = window.extent.split(from[k]);
+    out[k] = x[r * window.row + s * window.column + k];
+  }
   store(y + vector * kWidth, out);
 }
 
@@ -106,27 +121,29 @@ struct Windows {
 
   __device__ int first(int at) const { return at < window ? 0 : stride.divide(at - window) + 1; }
   __device__ int last(int at) const { return min(stride.divide(at), count - 1); }
+  __device__ int inside(int at, int number) const { return at - number * stride.divisor(); }
 };
 
 /// `at`: row and column of a pixel, and the channel in the first pixel of the pooled image.
 template <int kWidth, class T, class Index>
 __global__ void __launch_bounds__(kThreads)
     pool_scatter_kernel(StridedIndex<3, Index> at, Index vectors, Windows over_rows,
-                        Windows over_columns, int width, Index channels, const T* y_bar,
-                        const std::int32_t* index, T* x_bar) {
+                        Windows over_columns, Index channels, const T* y_bar,
+                        const WindowPlace* index, T* x_bar) {
   const Index vector = thread_number<Index>();
   if (vector >= vectors) return;
   const auto pixel = at(vector);
-  const int h = int(pixel.of[0]), w = int(pixel.of[1]), position = h * width + w;
+  const int h = int(pixel.of[0]), w = int(pixel.of[1]);
   const int last_p = over_rows.last(h), last_q = over_columns.last(w);
   Vector<T, kWidth> sum{};
   for (int p = over_rows.first(h); p <= last_p; ++p) {
     for (int q = over_columns.first(w); q <= last_q; ++q) {
       const Index i = pixel.of[2] + (Index(p) * over_columns.count + q) * channels;
-      const Vector<std::int32_t, kWidth> to = load<kWidth>(index + i);
+      const int place = over_rows.inside(h, p) * over_rows.window + over_columns.inside(w, q);
+      const Vector<WindowPlace, kWidth> to = load<kWidth>(index + i);
       const Vector<T, kWidth> in = load<kWidth>(y_bar + i);
       MT_UNROLL
-      for (int k = 0; k < kWidth; ++k) sum[k] += to[k] == position ? in[k] : T(0);
+      for (int k = 0; k < kWidth; ++k) sum[k] += to[k] == place ? in[k] : T(0);
     }
   }
   store(x_bar + vector * kWidth, sum);
@@ -135,55 +152,45 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 template <class T>
-void max_pool_index(const PoolGeometry& g, const T* x, std::int32_t* index,
+void max_pool_index(const PoolGeometry& g, const T* x, WindowPlace* index,
                     const CudaContext& context) {
   if (g.planes * g.channels == 0) return;
-  with_types<T>(g, {x, index}, [&](auto width, auto number) {
+  with_types<T>(g, {x}, {index}, [&](auto width, auto number) {
     using Index = decltype(number);
     constexpr int kChannels = width;  // of a thread
-    StridedLoops<2> loops;
-    loops.append({g.planes, {image_elements(g), 0}});
-    loops.append({g.out_height(), {g.stride * g.width * g.channels, g.stride * g.width}});
-    loops.append({g.out_width(), {g.stride * g.channels, g.stride}});
-    loops.append({g.channels / kChannels, {kChannels, 0}});
-    const StridedIndex<2, Index> at(loops);
-    const Window<Index> window{int(g.window), Index(g.width * g.channels), Index(g.channels),
-                               int(g.width)};
+    const StridedLoops<1> loops = window_loops(g, kChannels);
     const unsigned blocks = blocks_for(loops.count());
     if (g.window == 2) {
       MT_LAUNCH((max_pool_index_kernel<kChannels, 2, T, Index>), blocks, kThreads, 0,
                 context.stream)
-      (at, Index(loops.count()), window, x, index);
+      (StridedIndex<1, Index>(loops), Index(loops.count()), window_of<Index>(g), x, index);
     } else {
       MT_LAUNCH((max_pool_index_kernel<kChannels, 0, T, Index>), blocks, kThreads, 0,
                 context.stream)
-      (at, Index(loops.count()), window, x, index);
+      (StridedIndex<1, Index>(loops), Index(loops.count()), window_of<Index>(g), x, index);
     }
   });
 }
 
 template <class T>
-void pool_gather(const PoolGeometry& g, const T* x, const std::int32_t* index, T* y,
+void pool_gather(const PoolGeometry& g, const T* x, const WindowPlace* index, T* y,
                  const CudaContext& context) {
   if (g.planes * g.channels == 0) return;
-  with_types<T>(g, {index, y}, [&](auto width, auto number) {
+  with_types<T>(g, {y}, {index}, [&](auto width, auto number) {
     using Index = decltype(number);
     constexpr int kChannels = width;  // of a thread
-    StridedLoops<1> loops;
-    loops.append({g.planes, {image_elements(g)}});
-    loops.append({g.out_height() * g.out_width(), {0}});
-    loops.append({g.channels / kChannels, {kChannels}});
+    const StridedLoops<1> loops = window_loops(g, kChannels);
     MT_LAUNCH((pool_gather_kernel<kChannels, T, Index>), blocks_for(loops.count()), kThreads, 0,
               context.stream)
-    (StridedIndex<1, Index>(loops), Index(loops.count()), Index(g.channels), x, index, y);
+    (StridedIndex<1, Index>(loops), Index(loops.count()), window_of<Index>(g), x, index, y);
   });
 }
 
 template <class T>
-void pool_scatter(const PoolGeometry& g, const T* y_bar, const std::int32_t* index, T* x_bar,
+void pool_scatter(const PoolGeometry& g, const T* y_bar, const WindowPlace* index, T* x_bar,
                   const CudaContext& context) {
   if (g.planes * g.channels == 0) return;
-  with_types<T>(g, {y_bar, index, x_bar}, [&](auto width, auto number) {
+  with_types<T>(g, {y_bar, x_bar}, {index}, [&](auto width, auto number) {
     using Index = decltype(number);
     constexpr int kChannels = width;  // of a thread
     StridedLoops<3> loops;
@@ -196,15 +203,15 @@ void pool_scatter(const PoolGeometry& g, const T* y_bar, const std::int32_t* ind
     const Windows over_columns{int(g.window), int(g.out_width()), stride};
     MT_LAUNCH((pool_scatter_kernel<kChannels, T, Index>), blocks_for(loops.count()), kThreads, 0,
               context.stream)
-    (StridedIndex<3, Index>(loops), Index(loops.count()), over_rows, over_columns, int(g.width),
+    (StridedIndex<3, Index>(loops), Index(loops.count()), over_rows, over_columns,
      Index(g.channels), y_bar, index, x_bar);
   });
 }
 
-template void max_pool_index(const PoolGeometry&, const float*, std::int32_t*, const CudaContext&);
-template void pool_gather(const PoolGeometry&, const float*, const std::int32_t*, float*,
+template void max_pool_index(const PoolGeometry&, const float*, WindowPlace*, const CudaContext&);
+template void pool_gather(const PoolGeometry&, const float*, const WindowPlace*, float*,
                           const CudaContext&);
-template void pool_scatter(const PoolGeometry&, const float*, const std::int32_t*, float*,
+template void pool_scatter(const PoolGeometry&, const float*, const WindowPlace*, float*,
                            const CudaContext&);
 
 }  // namespace metatape::kernels

@@ -11,7 +11,7 @@ namespace {
 using namespace kernels;
 
 using Pool = CudaTest;
-using Index = std::vector<std::int32_t>;
+using Places = std::vector<WindowPlace>;
 
 // Even and ragged edges, overlapping and spaced windows, channels in vectors and not.
 constexpr PoolGeometry kGeometries[] = {
@@ -28,21 +28,22 @@ std::int64_t pooled_count(const PoolGeometry& g) {
 }
 
 /// The arrays start `offset` elements into their allocations.
-Index index_on_device(const PoolGeometry& g, const std::vector<float>& x, std::int64_t offset = 0) {
+Places index_on_device(const PoolGeometry& g, const std::vector<float>& x,
+                       std::int64_t offset = 0) {
   return run_repeatedly([&](const CudaContext& context) {
     std::vector<float> shifted(offset, 0);
     shifted.insert(shifted.end(), x.begin(), x.end());
     const DeviceArray<float> in(shifted);
-    const DeviceArray<std::int32_t> out(pooled_count(g) + offset);
+    const DeviceArray<WindowPlace> out(pooled_count(g) + offset);
     max_pool_index<float>(g, in + offset, out + offset, context);
-    Index index = out.read();
+    Places index = out.read();
     index.erase(index.begin(), index.begin() + offset);
     return index;
   });
 }
 
-Index index_on_cpu(const PoolGeometry& g, const std::vector<float>& x) {
-  Index index(pooled_count(g));
+Places index_on_cpu(const PoolGeometry& g, const std::vector<float>& x) {
+  Places index(pooled_count(g));
   max_pool_index(g, x.data(), index.data(), CpuContext{});
   return index;
 }
@@ -60,19 +61,19 @@ TEST_F(Pool, NanWinsOverEverythingAndTheFirstNanOverLaterOnes) {
   const float inf = std::numeric_limits<float>::infinity();
   const std::vector<float> x{1, nan, inf, 2,   nan, nan, -inf, -inf,  //
                              9, 9,   5,   nan, nan, 1,   -inf, -inf};
-  EXPECT_EQ(index_on_device({1, 2, 8, 1, 2, 2}, x), (Index{1, 11, 4, 6}));
+  EXPECT_EQ(index_on_device({1, 2, 8, 1, 2, 2}, x), (Places{1, 3, 0, 0}));
   EXPECT_EQ(index_on_device({1, 2, 8, 1, 1, 1}, x), index_on_cpu({1, 2, 8, 1, 1, 1}, x));
 }
 
 TEST_F(Pool, GatherReadsTheIndexedElements) {
   for (const PoolGeometry& g : kGeometries) {
     const std::vector<float> x = random_values(image_count(g), 2);
-    const Index index = index_on_cpu(g, x);
+    const Places index = index_on_cpu(g, x);
     std::vector<float> expected(pooled_count(g));
     pool_gather(g, x.data(), index.data(), expected.data(), CpuContext{});
     EXPECT_EQ(run_repeatedly([&](const CudaContext& context) {
                 const DeviceArray<float> in(x), out(expected.size());
-                const DeviceArray<std::int32_t> from(index);
+                const DeviceArray<WindowPlace> from(index);
                 pool_gather<float>(g, in, from, out, context);
                 return out.read();
               }),
@@ -85,12 +86,12 @@ TEST_F(Pool, ScatterAddsWhereWindowsOverlapAndZeroesTheRest) {
   for (const PoolGeometry& g : kGeometries) {
     const std::vector<float> x = random_values(image_count(g), 3);
     const std::vector<float> y_bar = random_values(pooled_count(g), 4);
-    const Index index = index_on_cpu(g, x);
+    const Places index = index_on_cpu(g, x);
     std::vector<float> expected(x.size());
     pool_scatter(g, y_bar.data(), index.data(), expected.data(), CpuContext{});
     EXPECT_EQ(run_repeatedly([&](const CudaContext& context) {
                 const DeviceArray<float> in(y_bar), out(x.size());
-                const DeviceArray<std::int32_t> to(index);
+                const DeviceArray<WindowPlace> to(index);
                 pool_scatter<float>(g, in, to, out, context);
                 return out.read();
               }),

@@ -59,7 +59,7 @@ TEST(Dump, DescribesConstantsOfEveryFamily) {
   EXPECT_EQ(text(conv2d(image, filter, {.stride = 2, .pad = 1})),
             "%2 = conv2d(%0, %1) stride=2, pad=1 : f64 [2,3,3,4]");
   EXPECT_EQ(text(max_pool_index(image, {.window = 3, .stride = 1})),
-            "%3 = max_pool_index(%0) window=3, stride=1 : i32 [2,3,3,3]");
+            "%3 = max_pool_index(%0) window=3, stride=1 : u8 [2,3,3,3]");
   EXPECT_EQ(text(slice(image, 1, 1, 5, 2)),
             "%4 = slice(%0) axis=1, start=1, step=2 : f64 [2,2,5,3]");
   EXPECT_EQ(text(relu(image, 0.1)), "%5 = relu(%0) 0.1, 0 : f64 [2,5,5,3]");

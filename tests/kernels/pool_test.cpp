@@ -31,31 +31,35 @@ std::int64_t pooled_count(const PoolGeometry& g) {
   return g.planes * g.out_height() * g.out_width() * g.channels;
 }
 
-/// Calls body(output, image, p, q, c): the position of the output, and of its plane and channel.
+using Places = std::vector<WindowPlace>;
+
+/// Calls body(output, window): where an output is, and the first element of its window.
 template <class Body>
 void for_each_output(const PoolGeometry& g, const Body& body) {
   const LoopNest nest{4, {g.planes, g.out_height(), g.out_width(), g.channels}};
-  std::int64_t output = 0;
+  std::size_t output = 0;
   for_each_index(nest, [&](const Extents& i) {
-    body(output++, i[0] * g.height * g.width * g.channels + i[3], i[1], i[2]);
+    body(output++,
+         ((i[0] * g.height + i[1] * g.stride) * g.width + i[2] * g.stride) * g.channels + i[3]);
   });
 }
 
+/// Elements from the first of a window to one of its places.
+std::int64_t offset_in_window(const PoolGeometry& g, std::int64_t place) {
+  return (place / g.window * g.width + place % g.window) * g.channels;
+}
+
 template <class T>
-std::vector<std::int32_t> plain_index(const PoolGeometry& g, const std::vector<T>& x) {
-  std::vector<std::int32_t> index(pooled_count(g));
-  for_each_output(g, [&](std::int64_t output, std::int64_t image, std::int64_t p, std::int64_t q) {
-    std::int64_t winner = -1;
-    for (std::int64_t h = p * g.stride; h < p * g.stride + g.window; ++h) {
-      for (std::int64_t w = q * g.stride; w < q * g.stride + g.window; ++w) {
-        const T value = x[image + (h * g.width + w) * g.channels];
-        const T best = winner < 0 ? value : x[image + winner * g.channels];
-        if (winner < 0 || value > best || (std::isnan(value) && !std::isnan(best))) {
-          winner = h * g.width + w;
-        }
-      }
+Places plain_index(const PoolGeometry& g, const std::vector<T>& x) {
+  Places index(pooled_count(g));
+  for_each_output(g, [&](std::size_t output, std::int64_t window) {
+    std::int64_t winner = 0;
+    for (std::int64_t place = 1; place < g.window * g.window; ++place) {
+      const T value = x[window + offset_in_window(g, place)];
+      const T best = x[window + offset_in_window(g, winner)];
+      if (value > best || (std::isnan(value) && !std::isnan(best))) winner = place;
     }
-    index[output] = std::int32_t(winner);
+    index[output] = WindowPlace(winner);
   });
   return index;
 }
@@ -66,7 +70,7 @@ TYPED_TEST(Pool, IndexNamesTheFirstLargestElement) {
   for (const PoolGeometry& g : kGeometries) {
     std::vector<T> x = random_values<T>(image_count(g), random);
     for (T& value : x) value = std::round(value);  // many ties
-    std::vector<std::int32_t> index(pooled_count(g), -1), index_two_threads = index;
+    Places index(pooled_count(g), 99), index_two_threads = index;
     max_pool_index(g, x.data(), index.data(), CpuContext{.threads = 1});
     max_pool_index(g, x.data(), index_two_threads.data(), CpuContext{.threads = 2});
     EXPECT_EQ(index, plain_index(g, x));
@@ -80,9 +84,9 @@ TYPED_TEST(Pool, NanWinsOverEverythingAndTheFirstNanOverLaterOnes) {
   const PoolGeometry g{1, 2, 8, 1, 2, 2};
   const std::vector<T> x{1, nan, inf, 2,   nan, nan, -inf, -inf,  //
                          9, 9,   5,   nan, nan, 1,   -inf, -inf};
-  std::vector<std::int32_t> index(4);
+  Places index(4);
   max_pool_index(g, x.data(), index.data(), CpuContext{});
-  EXPECT_EQ(index, (std::vector<std::int32_t>{1, 11, 4, 6}));
+  EXPECT_EQ(index, (Places{1, 3, 0, 0}));
   EXPECT_EQ(index, plain_index(g, x));
 }
 
@@ -91,11 +95,11 @@ TYPED_TEST(Pool, GatherReadsTheIndexedElements) {
   Random random(52);
   for (const PoolGeometry& g : kGeometries) {
     const std::vector<T> x = random_values<T>(image_count(g), random);
-    const std::vector<std::int32_t> index = plain_index(g, x);
+    const Places index = plain_index(g, x);
     std::vector<T> y(pooled_count(g)), expected(y.size());
     pool_gather(g, x.data(), index.data(), y.data(), CpuContext{.threads = 2});
-    for_each_output(g, [&](std::int64_t output, std::int64_t image, std::int64_t, std::int64_t) {
-      expected[output] = x[image + index[output] * g.channels];
+    for_each_output(g, [&](std::size_t output, std::int64_t window) {
+      expected[output] = x[window + offset_in_window(g, index[output])];
     });
     EXPECT_EQ(y, expected);
   }
@@ -107,13 +111,13 @@ TYPED_TEST(Pool, ScatterAddsWhereWindowsOverlapAndZeroesTheRest) {
   for (const PoolGeometry& g : kGeometries) {
     const std::vector<T> x = random_values<T>(image_count(g), random);
     const std::vector<T> y_bar = random_values<T>(pooled_count(g), random);
-    const std::vector<std::int32_t> index = plain_index(g, x);
+    const Places index = plain_index(g, x);
     std::vector<T> x_bar(x.size(), T(9)), x_bar_two_threads = x_bar;
     pool_scatter(g, y_bar.data(), index.data(), x_bar.data(), CpuContext{.threads = 1});
     pool_scatter(g, y_bar.data(), index.data(), x_bar_two_threads.data(), CpuContext{.threads = 2});
     std::vector<double> expected(x.size());
-    for_each_output(g, [&](std::int64_t output, std::int64_t image, std::int64_t, std::int64_t) {
-      expected[image + index[output] * g.channels] += double(y_bar[output]);
+    for_each_output(g, [&](std::size_t output, std::int64_t window) {
+      expected[window + offset_in_window(g, index[output])] += double(y_bar[output]);
     });
     expect_close(x_bar, expected, tolerance::kernel<T>(g.window * g.window));
     EXPECT_TRUE(same_bits(x_bar, x_bar_two_threads));

@@ -27,7 +27,7 @@ const Pooling kPoolings[] = {
     {{1, 3, 3, 1}, {.window = 3, .stride = 1}},
 };
 
-/// Place h W + w of the largest element of one window.
+/// Place r window + s of the largest element of one window.
 std::int64_t largest_in_window(const Pooling& p, const Tensor& x, const Index& at) {
   std::int64_t best = -1;
   double largest = 0;
@@ -39,7 +39,7 @@ std::int64_t largest_in_window(const Pooling& p, const Tensor& x, const Index& a
       const double value = element(x, source);
       if (best >= 0 && value <= largest) continue;
       largest = value;
-      best = source[1] * p.x[2] + source[2];
+      best = r * p.options.window + s;
     }
   return best;
 }
@@ -48,8 +48,8 @@ std::int64_t largest_in_window(const Pooling& p, const Tensor& x, const Index& a
 Index source_of(const Pooling& p, const Tensor& x, const Index& at) {
   const std::int64_t chosen = largest_in_window(p, x, at);
   Index source = at;
-  source[1] = chosen / p.x[2];
-  source[2] = chosen % p.x[2];
+  source[1] = at[1] * p.options.stride + chosen / p.options.window;
+  source[2] = at[2] * p.options.stride + chosen % p.options.window;
   return source;
 }
 

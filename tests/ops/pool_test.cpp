@@ -38,6 +38,10 @@ TEST(MaxPool2d, RejectsWhatIsNoImageOrTooSmall) {
   expect_rejected(ErrorKind::dtype, "max_pool_index", "operand types are i32 and i32", [&] {
     max_pool_index(s.zeros({1, 2, 2, 1}, DType::i32));
   });
+  expect_rejected(ErrorKind::shape, "max_pool_index",
+                  "a 17x17 window is too large, expected 16x16 at most", [&] {
+                    max_pool2d(s.zeros({1, 20, 20, 1}), {.window = 17});
+                  });
 }
 
 TEST(PoolGather, RejectsAnIndexOfAnotherPooling) {
@@ -45,20 +49,20 @@ TEST(PoolGather, RejectsAnIndexOfAnotherPooling) {
   const Var x = s.zeros({1, 4, 4, 1});
   expect_rejected(ErrorKind::shape, "pool_gather",
                   "index [1,3,3,1] does not fit, expected [1,2,2,1]", [&] {
-                    pool_gather(x, s.zeros({1, 3, 3, 1}, DType::i32));
+                    pool_gather(x, max_pool_index(s.zeros({1, 6, 6, 1})));
                   });
-  expect_rejected(ErrorKind::dtype, "pool_gather", "operand 1 is f64, expected i32", [&] {
+  expect_rejected(ErrorKind::dtype, "pool_gather", "operand 1 is f64, expected u8", [&] {
     pool_gather(x, s.zeros({1, 2, 2, 1}));
   });
 }
 
 TEST(PoolScatter, RejectsAResultOfAnotherImage) {
   Sandbox s;
-  const Var y_bar = s.zeros({1, 2, 2, 1}), index = s.zeros({1, 2, 2, 1}, DType::i32);
+  const Var y_bar = s.zeros({1, 2, 2, 1}), index = max_pool_index(s.zeros({1, 4, 4, 1}));
   expect_rejected(ErrorKind::shape, "pool_scatter",
                   "y_bar [1,2,2,1] is not the pooled form [1,3,3,1] of [1,6,6,1]",
                   [&] { pool_scatter(y_bar, index, 6, 6); });
-  expect_rejected(ErrorKind::dtype, "pool_scatter", "operand 1 is f64, expected i32",
+  expect_rejected(ErrorKind::dtype, "pool_scatter", "operand 1 is f64, expected u8",
                   [&] { pool_scatter(y_bar, y_bar, 4, 4); });
 }
 
