@@ -69,6 +69,10 @@ void merge_common_subexpressions(Graph&);
 /// A reader that can stretch its operand itself reads the value before the broadcast_to.
 void fold_broadcasts(Graph&);
 
+/// Sums that follow from other sums, and gathers from what elementwise nodes are computed of: fewer
+/// passes over large values. Results change by rounding. See engine/passes/shared_sums.cpp.
+void share_sums(Graph&, Device);
+
 /// Groups elementwise instructions, and the sums that they end in, into one instruction each, where
 /// that saves memory traffic on the device. Never more bytes are alive at once than before, and on
 /// the CPU every result keeps its bits. Leaves dead code behind. See engine/passes/fuse.cpp.

@@ -11,6 +11,10 @@ Program compile(const Tape& tape, const CompileOptions& options) {
   if (options.merge_common) merge_common_subexpressions(graph);
   fold_broadcasts(graph);
   remove_dead_code(graph);
+  if (options.share_sums) {
+    share_sums(graph, program.target.device);
+    remove_dead_code(graph);
+  }
   if (options.fuse) {
     fuse(graph, program.target.device);
     remove_dead_code(graph);

@@ -17,6 +17,7 @@ struct CompileOptions {
   Target target = {};
   PlanOptions plan = {};
   bool merge_common = true;   ///< false leaves equal expressions apart (the reference in tests)
+  bool share_sums = true;     ///< false runs over the operands of every sum (the same)
   bool fuse = true;           ///< false runs every elementwise operation by itself (the same)
   bool rematerialise = true;  ///< false keeps every value until its last reader (the same)
 };
@@ -31,8 +32,8 @@ struct Program {
   Cost cost() const;
 };
 
-/// Dead code, common subexpressions, broadcasts into their readers, fusion, values computed again,
-/// verification, memory.
+/// Dead code, common subexpressions, broadcasts into their readers, shared sums, fusion, values
+/// computed again, verification, memory.
 /// The tape must outlive the program.
 Program compile(const Tape&, const CompileOptions&);
 

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "engine/ops/attributes.h"
 #include "engine/ops/common.h"
 #include "kernels/copy/copy.h"
 #include "kernels/elementwise/elementwise.h"
@@ -243,13 +244,16 @@ const OpDef concat_def{.infer = infer_concat,
                        .describe = describe_axis,
                        .broadcasts = Broadcasts::tasks};
 
+Attr reshape_attr(const Shape& to) {
+  ReshapeAttr a{};
+  std::ranges::copy(to.extents(), a.extents);
+  a.rank = to.rank();
+  return Attr::of(a);
+}
+
 Var reshape(Var x, std::span<const std::int64_t> extents, Loc where) {
   const Shape to(x.tasks(), extents);
-  if (to == x.shape()) return x;
-  ReshapeAttr a{};
-  std::copy(extents.begin(), extents.end(), a.extents);
-  a.rank = std::int64_t(extents.size());
-  return x.tape->push(OpId::reshape, {x}, Attr::of(a), where);
+  return to == x.shape() ? x : x.tape->push(OpId::reshape, {x}, reshape_attr(to), where);
 }
 
 Var reshape(Var x, std::initializer_list<std::int64_t> extents, Loc where) {

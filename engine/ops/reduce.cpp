@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/ops/attributes.h"
 #include "engine/ops/common.h"
 #include "kernels/copy/copy.h"
 #include "kernels/reduce/reduce.h"
@@ -159,6 +160,8 @@ const OpDef broadcast_to_def{.infer = infer_broadcast_to,
                              .flops = no_flops,
                              .describe = describe_shape,
                              .broadcasts = Broadcasts::all};
+
+Attr sum_attr(const Shape& to) { return Attr::of(pack(to, "sum_to", Loc::current())); }
 
 Var sum_to(Var x, const Shape& shape, Loc where) {
   if (x.shape() == shape) return x;

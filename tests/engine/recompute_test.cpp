@@ -48,8 +48,8 @@ TEST(Recompute, GivesTheBitsOfKeepingEverything) {
 }
 
 TEST(Recompute, KeepsOnlyTheParametersOfEachStep) {
-  const std::size_t at5 = plan_of(5, true).arena_bytes, at10 = plan_of(10, true).arena_bytes,
-                    at20 = plan_of(20, true).arena_bytes;
+  const auto alive_at_once = [](int steps) { return plan_of(steps, true).live_bound_bytes; };
+  const std::size_t at5 = alive_at_once(5), at10 = alive_at_once(10), at20 = alive_at_once(20);
   EXPECT_LE(at10 - at5, 5 * adapted_bytes());
   EXPECT_LE(at20 - at10, 10 * adapted_bytes());
 }

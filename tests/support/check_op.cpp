@@ -127,9 +127,10 @@ class Measurement {
   std::unique_ptr<Executor> executor_;
 };
 
-Program planned(const Recording& recording, std::span<const Quantity> wanted,
-                const Target& target) {
-  return compile(recording.tape, {.fetch = recording.fetches(wanted), .target = target});
+Program planned(const Recording& recording, std::span<const Quantity> wanted, const Target& target,
+                bool share_sums = true) {
+  return compile(recording.tape,
+                 {.fetch = recording.fetches(wanted), .target = target, .share_sums = share_sums});
 }
 
 /// Every value has its own place; no pass has run but the one that drops what nobody needs.
@@ -320,10 +321,14 @@ class Checker {
 void check_programs_agree(const Recording& recording, const Inputs& inputs, const Measured& m) {
   const std::vector<Quantity> all = all_quantities();
   const Measured apart = Measurement(recording, all, unplanned(recording, all)).run(inputs);
+  // Shared sums round differently, which is what all other checks see.
+  const Measured same_sums =
+      Measurement(recording, all, planned(recording, all, {}, false)).run(inputs);
   const Measured threads =
       Measurement(recording, all, planned(recording, all, {.threads = 2})).run(inputs);
   for (Quantity q : all) {
-    EXPECT_TRUE(same_bits(m[q], apart[q])) << "planned and unplanned differ in quantity " << q;
+    EXPECT_TRUE(same_bits(same_sums[q], apart[q]))
+        << "planned and unplanned differ in quantity " << q;
     EXPECT_TRUE(same_bits(m[q], threads[q])) << "two threads differ in quantity " << q;
   }
 }
