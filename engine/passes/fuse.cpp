@@ -3,8 +3,9 @@
 // convolution reads them, or many readers do) may still be computed again by a reader that reads
 // their operands anyway. Each move has to lower the cost (engine/passes/fuse_cost.h) and must not
 // raise the most bytes alive at once above those of the program as it came, so that a value of one
-// recomputation is not kept for another. Moves are tried in the order of the program until none is
-// left.
+// recomputation is not kept for another. What a max-pooling scatters counts as elementwise where no
+// windows overlap: an element is one value of the pooled image or zero. Moves are tried in the order
+// of the program until none is left.
 
 #include <algorithm>
 #include <optional>
@@ -31,13 +32,17 @@ class Fusion {
       }
     for (int n = 0; n < size(); ++n) {
       State& s = state(n);
-      s.may_vanish = is_elementwise(node(n));
+      s.may_vanish = can_be_inside(node(n));
       for (int reader : s.readers) s.may_vanish = s.may_vanish && is_root(reader);
     }
     for (int id : graph.fetches) state(id).may_vanish = false;
     for (const StateUpdate& u : graph.updates) state(u.value).may_vanish = false;
-    for (int n = 0; n < size(); ++n)
-      if (is_root(n)) refresh(n);
+    for (int n = 0; n < size(); ++n) {
+      if (is_root(n))
+        refresh(n);
+      else if (can_be_inside(node(n)))
+        state(n).computation.cost = price_of_reading(node(n).inputs) + bytes(n);
+    }
     limit_ = lifetimes_->peak();
   }
 
@@ -58,17 +63,22 @@ class Fusion {
     for (int n = 0; n < size(); ++n) {
       if (!is_root(n) || !state(n).stored) continue;
       const Cone& cone = *state(n).computation.cone;
-      if (cone.inside.size() < (is_sum(node(n)) ? 1 : 2)) continue;
+      if (cone.inside.size() < (is_reduction(node(n)) ? 1 : 2)) continue;
       auto group = std::make_shared<FusedGroup>();
       *group = {cone.expression, cone.loops, node(n).type.shape, {}};
       for (int id : cone.inside) group->instructions.push_back(node(id).instruction);
-      if (is_sum(node(n))) group->instructions.push_back(node(n).instruction);
+      if (is_reduction(node(n))) group->instructions.push_back(node(n).instruction);
+      const int pooling = node(n).op == OpId::max_pool_index ? n : cone.scatter;
+      if (pooling >= 0) group->pool = node(pooling).attr;
+      if (cone.scatter >= 0) group->scattered_to = node(cone.scatter).type.shape;
       std::sort(group->instructions.begin(), group->instructions.end());
       changed_.push_back({n, cone.leaves, group});
     }
     for (Change& c : changed_) {
       Node& root = graph_.nodes[std::size_t(c.node)];
-      root.op = is_sum(root) ? OpId::fused_sum : OpId::fused;
+      root.op = is_sum(root)         ? OpId::fused_sum
+                : is_reduction(root) ? OpId::fused_pool_index
+                                     : OpId::fused;
       root.inputs = std::move(c.operands);
       root.attr = Attr::of(FusedAttr{c.group.get()});
       graph_.fused_groups.push_back(std::move(c.group));
@@ -76,7 +86,8 @@ class Fusion {
   }
 
  private:
-  /// Of a root: an elementwise node or a sum, as long as it is stored.
+  /// Of a root, an elementwise node or a reduction, as long as it is stored. (Of a pool_scatter:
+  /// its cost.)
   struct Computation {
     std::optional<Cone> cone;
     double cost = 0;
@@ -97,12 +108,12 @@ class Fusion {
   const Node& node(int id) const { return graph_.nodes[std::size_t(id)]; }
   State& state(int id) { return nodes_[std::size_t(id)]; }
   const State& state(int id) const { return nodes_[std::size_t(id)]; }
-  bool is_root(int id) const { return is_elementwise(node(id)) || is_sum(node(id)); }
+  bool is_root(int id) const { return is_elementwise(node(id)) || is_reduction(node(id)); }
 
   /// A stop_gradient has nothing to stop any more; its readers may read what it shows.
   void skip_stop_gradients() {
     for (Node& reader : graph_.nodes)
-      if (is_elementwise(reader) || is_sum(reader))
+      if (is_elementwise(reader) || is_reduction(reader))
         for (int& input : reader.inputs)
           while (node(input).op == OpId::stop_gradient) input = node(input).inputs[0];
   }
@@ -112,22 +123,28 @@ class Fusion {
     return double(type.shape.elements()) * double(dtype_bytes(type.dtype));
   }
 
+  /// An instruction's price without that of its work and its result.
+  double price_of_reading(const std::vector<int>& operands) const {
+    double price = cost_.instruction;
+    for (int id : operands) price += bytes(id);
+    return price;
+  }
+
   /// Finds anew what a root reads, computes and costs; false if it does not fit an expression.
   bool refresh(int root) {
     Computation& c = state(root).computation;
     c.cone = cone_of(graph_, root, [&](int id) {
-      return is_elementwise(node(id)) && (!state(id).stored || recomputed_.contains({root, id}));
+      return can_be_inside(node(id)) && (!state(id).stored || recomputed_.contains({root, id}));
     });
     if (!c.cone) return false;
-    c.cost = cost_.instruction + bytes(root);
-    for (int leaf : c.cone->leaves) c.cost += bytes(leaf);
-    double work = is_sum(node(root)) ? 1 : 0;
+    c.cost = price_of_reading(c.cone->leaves) + bytes(root);
+    double work = is_reduction(node(root)) ? 1 : 0;
     for (int i = 0; i < c.cone->expression.operations; ++i)
       work += relative_work(c.cone->expression.code[std::size_t(i)].function);
     if (is_sum(node(root)) && !c.cone->inside.empty() && keeps_long_rows(*c.cone, root))
       work += cost_.long_row_sum / cost_.operation;
     c.cost += work * cost_.operation * double(c.cone->loops.elements()) *
-              double(dtype_bytes(node(root).type.dtype));
+              double(dtype_bytes(node(c.cone->leaves[0]).type.dtype));
     return true;
   }
 
@@ -191,7 +208,7 @@ class Fusion {
     const std::vector<int> leaves = state(root).computation.cone->leaves;
     for (int leaf : leaves) {
       const std::pair<int, int> pair{root, leaf};
-      if (!is_elementwise(node(leaf)) || recomputed_.contains(pair)) continue;
+      if (!can_be_inside(node(leaf)) || recomputed_.contains(pair)) continue;
       moved |= attempt(
           root, {root}, 0, [&] { recomputed_.insert(pair); }, [&] { recomputed_.erase(pair); });
     }

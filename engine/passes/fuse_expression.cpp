@@ -2,18 +2,40 @@
 
 #include <algorithm>
 
+#include "engine/ops/attributes.h"
 #include "engine/passes/fused_group.h"
 
 namespace metatape {
 
 using namespace kernels;
 
-int ConeBuilder::leaf(int id) {
-  const auto found = std::find(cone_.leaves.begin(), cone_.leaves.end(), id);
-  if (found != cone_.leaves.end()) return int(found - cone_.leaves.begin());
-  if (int(cone_.leaves.size()) == kMaxFusedOperands) fits_ = false;
+bool can_be_inside(const Node& node) {
+  return is_elementwise(node) ||
+         (node.op == OpId::pool_scatter && !pool_windows_overlap(node.attr));
+}
+
+int ConeBuilder::leaf(int id, bool scattered) {
+  std::uint8_t& bits = cone_.expression.scattered;
+  const int count = int(cone_.leaves.size());
+  for (int k = 0; k < count; ++k)
+    if (cone_.leaves[std::size_t(k)] == id && bool(bits >> k & 1) == scattered) return k;
+  if (count == kMaxFusedOperands) fits_ = false;
+  if (!fits_) return 0;
   cone_.leaves.push_back(id);
-  return int(cone_.leaves.size()) - 1;
+  bits = std::uint8_t(bits | int(scattered) << count);
+  return count;
+}
+
+/// Expressions know one index: operands that another one scatters do not fit.
+int ConeBuilder::scattered_leaf(int id) {
+  const Node& scatter = graph_.nodes[std::size_t(id)];
+  if (cone_.scatter < 0) cone_.scatter = id;
+  if (index_of(cone_.scatter) != index_of(id) ||
+      graph_.nodes[std::size_t(cone_.scatter)].type != scatter.type)
+    fits_ = false;
+  cone_.inside.push_back(id);
+  results_.push_back(leaf(scatter.inputs[0], true));
+  return results_.back();
 }
 
 int ConeBuilder::step(const Step& wanted) {
@@ -91,7 +113,10 @@ std::string constants(const FusedOperation& op) {
 
 std::string describe_expression(const FusedExpression& e) {
   std::vector<std::string> slots;
-  for (int k = 0; k < e.operands; ++k) slots.push_back(std::string("%") + char('a' + k));
+  for (int k = 0; k < e.operands; ++k) {
+    const auto name = std::string("%") + char('a' + k);
+    slots.push_back((e.scattered >> k & 1u) != 0 ? "scattered " + name : name);
+  }
   slots.resize(slots.size() + std::size_t(e.registers));
   std::string text;
   for (int i = 0; i < e.operations; ++i) {

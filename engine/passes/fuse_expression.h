@@ -10,19 +10,27 @@ namespace metatape {
 
 /// What a node computes from values in memory.
 struct Cone {
-  std::vector<int> leaves;  ///< values read, in the order of the operands
-  std::vector<int> inside;  ///< elementwise nodes computed on the way, the root among them
+  std::vector<int> leaves;  ///< values read, in the order of the operands; then the index, if any
+  std::vector<int> inside;  ///< nodes computed on the way, the root among them if it is elementwise
   Shape loops;              ///< what the expression runs over
   kernels::FusedExpression expression;
+  int scatter = -1;  ///< a pool_scatter inside; all have its index and shape
 };
 
 inline bool is_elementwise(const Node& node) { return op_def(node.op).elementwise.has_value(); }
 inline bool is_sum(const Node& node) {
   return node.op == OpId::sum_to || node.op == OpId::sum_product_to;
 }
+/// Takes in an elementwise value to make something smaller of it.
+inline bool is_reduction(const Node& node) {
+  return is_sum(node) || node.op == OpId::max_pool_index;
+}
+/// What an expression can compute on the way.
+bool can_be_inside(const Node&);
 
-/// The cone of an elementwise node or a sum: operands v with inlined(v) are computed, the others
-/// are read. None if it has more operands, operations or registers than an expression can have.
+/// The cone of an elementwise node or a reduction: operands v with inlined(v) are computed, the
+/// others are read. None if it has more operands, operations or registers than an expression can
+/// have.
 template <class Inlined>
 std::optional<Cone> cone_of(const Graph&, int root, const Inlined& inlined);
 
@@ -47,7 +55,9 @@ class ConeBuilder {
         step({kernels::ElementwiseFunction::mul, {}, terms[0], terms[1]});
       }
     }
+    if (cone_.scatter >= 0 && (steps_.empty() || node.op == OpId::max_pool_index)) return {};
     if (!fits_ || !assign_slots()) return {};
+    if (cone_.scatter >= 0) cone_.leaves.push_back(index_of(cone_.scatter));
     return std::move(cone_);
   }
 
@@ -69,6 +79,7 @@ class ConeBuilder {
     for (std::size_t i = 0; i < cone_.inside.size(); ++i)
       if (cone_.inside[i] == id) return results_[i];
     const Node& node = graph_.nodes[std::size_t(id)];
+    if (node.op == OpId::pool_scatter) return scattered_leaf(id);
     int sources[2] = {};
     for (std::size_t k = 0; k < node.inputs.size(); ++k)
       sources[k] = visit(node.inputs[k], inlined(node.inputs[k]), inlined);
@@ -83,7 +94,9 @@ class ConeBuilder {
   /// The source of a step's result; an equal step that is there already serves, such as that of
   /// another recomputation.
   int step(const Step&);
-  int leaf(int id);
+  int leaf(int id, bool scattered = false);
+  int scattered_leaf(int scatter);
+  int index_of(int scatter) const { return graph_.nodes[std::size_t(scatter)].inputs[1]; }
   bool assign_slots();
 
   const Graph& graph_;

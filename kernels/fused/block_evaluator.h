@@ -3,8 +3,7 @@
 // An expression on the CPU, a block of elements at a time: each operation is one vectorised loop
 // over rows that stay in the L1 cache, so that what it costs to decode is shared by the block.
 
-#include "kernels/common/strided_loops.h"
-#include "kernels/fused/expression.h"
+#include "kernels/fused/block_operand.h"
 
 namespace metatape::kernels {
 
@@ -13,34 +12,11 @@ namespace metatape::kernels {
 /// to copy, 128 a tenth longer with none.
 inline constexpr std::int64_t kBlockElements = 256;
 
-/// An operand along a loop nest of its own: it is one walk, whatever the other operands do.
-template <class T>
-struct BlockOperand {
-  const T* base = nullptr;
-  StridedLoops<1> loops;
-  /// Elements after which the operand repeats itself, and how many repetitions follow each other.
-  /// (0: it never does.)
-  std::int64_t period = 0, repeated = 0;
-
-  BlockOperand() = default;
-  BlockOperand(const T* pointer, const StridedLoops<1>& nest) : base(pointer), loops(nest) {
-    std::int64_t inside = 1;
-    for (int d = loops.rank() - 1; d >= 0 && period == 0; --d) {
-      if (loops[d].strides[0] == 0) {
-        period = inside;
-        repeated = inside * loops[d].extent;
-      }
-      inside *= loops[d].extent;
-    }
-  }
-
-  bool contiguous() const {
-    return loops.rank() == 0 || (loops.rank() == 1 && loops[0].strides[0] == 1);
-  }
-};
-
-template <class T>
-using BlockOperands = std::array<BlockOperand<T>, kMaxFusedOperands>;
+/// Elements per block: whole rows where they fit, so that an operand which repeats row by row looks
+/// the same in every block.
+inline std::int64_t whole_rows(std::int64_t row) {
+  return row < kBlockElements ? kBlockElements / row * row : kBlockElements;
+}
 
 /// The registers, and the copies of operands that are not contiguous. One for each walk, in which
 /// the positions of any two blocks differ by a multiple of `step`.
@@ -110,7 +86,9 @@ class BlockEvaluator {
   static const T* inside_one_run(const BlockOperand<T>& operand, std::int64_t offset,
                                  std::int64_t position, std::int64_t count) {
     const StridedLoop<1> inner = operand.loops.inner();
-    if (inner.strides[0] != 1 || operand.loops.rank() != 2 || count > inner.extent) return nullptr;
+    if (operand.scattered || inner.strides[0] != 1 || operand.loops.rank() != 2 ||
+        count > inner.extent)
+      return nullptr;
     const std::int64_t row = position / inner.extent, column = position - row * inner.extent;
     if (column + count > inner.extent) return nullptr;
     return operand.base + offset + row * operand.loops[0].strides[0] + column;
@@ -121,6 +99,9 @@ class BlockEvaluator {
     const std::int64_t step = operand.loops.inner().strides[0];
     for_each_run(operand.loops, position, position + count,
                  [&](std::int64_t first, std::int64_t length, const Offsets<1>& run) {
+                   if (operand.scattered)
+                     return copy_scattered(operand.scattered, offset + run[0], step, length,
+                                           out + (first - position));
                    const T* __restrict x = operand.base + offset + run[0];
                    T* __restrict y = out + (first - position);
                    if (step == 1)
@@ -130,6 +111,12 @@ class BlockEvaluator {
                    else
                      for (std::int64_t i = 0; i < length; ++i) y[i] = x[i * step];
                  });
+  }
+
+  static void copy_scattered(const ScatteredOperand<T>& operand, std::int64_t first,
+                             std::int64_t step, std::int64_t length, T* out) {
+    if (step == 1) return operand.copy(first, length, out);
+    for (std::int64_t i = 0; i < length; ++i) operand.copy(first + i * step, 1, out + i);
   }
 
   // In place, step i reads and writes element i only; the pragma says so (see elementwise_cpu.cpp).

@@ -7,7 +7,7 @@
 
 namespace metatape::kernels {
 
-inline constexpr int kMaxFusedOperands = 8;
+inline constexpr int kMaxFusedOperands = 8;  // bits of FusedExpression::scattered
 inline constexpr int kMaxFusedOperations = 24;
 inline constexpr int kMaxFusedRegisters = 4;  // with the operands: 48 KiB of shared memory
 
@@ -40,6 +40,7 @@ struct FusedOperation {
 /// operation rounds as the separate kernel would: the same functor on the same type.
 struct FusedExpression {
   int operands = 0, registers = 0, operations = 0;
+  std::uint8_t scattered = 0;  ///< bit k: operand k is given as pool_scatter gets it; fused.h
   std::array<FusedOperation, kMaxFusedOperations> code{};
 };
 

@@ -1,5 +1,4 @@
 #include "kernels/fused/block_evaluator.h"
-#include "kernels/fused/fused.h"
 #include "kernels/reduce/sum_order.h"
 
 namespace metatape::kernels {
@@ -7,32 +6,6 @@ namespace metatape::kernels {
 namespace {
 
 constexpr Offsets<kMaxFusedOperands> kNoOffsets{};
-
-/// Adds the selected loops of the nest, as operand k steps through them, inside those present.
-template <class T>
-void append_loops(const FusedArgs<T>& args, int k, unsigned selected, StridedLoops<1>& loops) {
-  for (int d = 0; d < args.loops.rank; ++d)
-    if ((selected >> d & 1u) != 0) loops.append({args.loops.extents[d], {args.strides[k][d]}});
-}
-
-/// Every operand along the loops `outer` and, inside, the loops `inner`.
-template <class T>
-BlockOperands<T> operands_along(const FusedArgs<T>& args, unsigned outer, unsigned inner) {
-  BlockOperands<T> operands;
-  for (int k = 0; k < args.expression.operands; ++k) {
-    StridedLoops<1> loops;
-    append_loops(args, k, outer, loops);
-    append_loops(args, k, inner, loops);
-    operands[k] = {args.operands[k], loops};
-  }
-  return operands;
-}
-
-/// Elements per block: whole rows where they fit, so that an operand which repeats row by row looks
-/// the same in every block.
-std::int64_t whole_rows(std::int64_t row) {
-  return row < kBlockElements ? kBlockElements / row * row : kBlockElements;
-}
 
 std::int64_t innermost_extent(const LoopNest& nest) {
   std::int64_t extent = 1;
@@ -77,7 +50,7 @@ class FusedSummation {
       StridedLoops<1> loops;
       append_loops(args_, k, reduced_, loops);
       loops.append({columns, {kept_.inner().strides[k]}});
-      operands[k] = {args_.operands[k], loops};
+      operands[k] = block_operand(args_, k, loops);
     }
     return operands;
   }

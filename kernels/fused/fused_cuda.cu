@@ -1,8 +1,6 @@
 #include "kernels/common/cuda_context.h"
 #include "kernels/common/launch.cuh"
-#include "kernels/common/strided_index.h"
-#include "kernels/fused/fused.h"
-#include "kernels/fused/interpreter.cuh"
+#include "kernels/fused/device_terms.cuh"
 #include "kernels/reduce/cuda_cut.h"
 #include "kernels/reduce/reduce.h"
 
@@ -18,9 +16,9 @@ constexpr int kMapBlocksPerProcessor = 4, kSumBlocksPerProcessor = 2;
 static_assert((kMaxFusedOperands + kMaxFusedRegisters) * kSumThreads * sizeof(Group) <= 48 << 10);
 
 /// y[i] = expression at i;  pieces of kWidth elements, `count` of them.
-template <int kWidth, int kOperands, class Index>
+template <int kWidth, int kOperands, class Index, class Scattering>
 __global__ void __launch_bounds__(kMapThreads, kMapBlocksPerProcessor)
-    fused_kernel(const MT_GRID_CONSTANT Terms<kOperands> terms,
+    fused_kernel(const MT_GRID_CONSTANT Terms<kOperands, Scattering> terms,
                  const MT_GRID_CONSTANT StridedIndex<kOperands, Index> at, Index count, float* y) {
   MT_DYNAMIC_SHARED(Group, slots);
   constexpr int kPieces = kGroup / kWidth;
@@ -69,9 +67,9 @@ struct FusedSumLoops {
 
 /// Innermost loop kept. y[segment, outputs]; a thread has kWidth neighbouring outputs and, where
 /// that is one, four terms at a time.
-template <int kWidth, int kOperands, class Index>
+template <int kWidth, int kOperands, class Index, class Scattering>
 __global__ void __launch_bounds__(kSumThreads, kSumBlocksPerProcessor)
-    fused_rows_kernel(const MT_GRID_CONSTANT Terms<kOperands> terms,
+    fused_rows_kernel(const MT_GRID_CONSTANT Terms<kOperands, Scattering> terms,
                       const MT_GRID_CONSTANT FusedSumLoops<kOperands, Index> loops, float* y) {
   MT_DYNAMIC_SHARED(Group, slots);
   Group* const column = slots + threadIdx.x;
@@ -119,9 +117,9 @@ __global__ void __launch_bounds__(kSumThreads, kSumBlocksPerProcessor)
 
 /// Innermost loop reduced. y[outputs, segment]; `lanes` neighbouring threads share an output, and
 /// groups of four neighbouring terms go round them.
-template <int kWidth, int kOperands, class Index>
+template <int kWidth, int kOperands, class Index, class Scattering>
 __global__ void __launch_bounds__(kSumThreads, kSumBlocksPerProcessor)
-    fused_groups_kernel(const MT_GRID_CONSTANT Terms<kOperands> terms,
+    fused_groups_kernel(const MT_GRID_CONSTANT Terms<kOperands, Scattering> terms,
                         const MT_GRID_CONSTANT FusedSumLoops<kOperands, Index> loops, float* y) {
   MT_DYNAMIC_SHARED(Group, slots);
   const int lane = int(threadIdx.x) % loops.lanes;
@@ -155,57 +153,6 @@ __global__ void __launch_bounds__(kSumThreads, kSumBlocksPerProcessor)
   if (lane == 0 && output < loops.output_count) y[output * loops.segments + segment] = (*column)[0];
 }
 
-using Loops = StridedLoops<kMaxFusedOperands>;
-
-std::size_t shared_bytes(const FusedExpression& e, int threads) {
-  return std::size_t(e.operands + e.registers) * threads * sizeof(Group);
-}
-
-template <int kOperands>
-Terms<kOperands> terms_of(const FusedArgs<float>& args, const Loops& vector_loops) {
-  Terms<kOperands> terms{.expression = DeviceExpression(args.expression)};
-  const auto along = innermost_steps(vector_loops);
-  for (int k = 0; k < std::min(kOperands, args.expression.operands); ++k) {
-    terms.operands[k] = args.operands[k];
-    terms.along[k] = along[k];
-  }
-  return terms;
-}
-
-template <int kOperands>
-StridedLoops<kOperands> first_operands(const Loops& loops) {
-  StridedLoops<kOperands> result;
-  for (int d = 0; d < loops.rank(); ++d) {
-    StridedLoop<kOperands> loop{.extent = loops[d].extent};
-    for (int k = 0; k < kOperands; ++k) loop.strides[k] = loops[d].strides[k];
-    result.append(loop);
-  }
-  return result;
-}
-
-/// Calls body(width, operands, index) with the constants and the type of the narrowest kernel that
-/// does. Wide indices have one kernel: they are rare, and each costs compile time.
-template <class Body>
-void with_kernel(bool in_vectors, int operands, bool narrow, const Body& body) {
-  using std::integral_constant;
-  constexpr integral_constant<int, kGroup> vector;
-  constexpr integral_constant<int, 1> element;
-  constexpr integral_constant<int, 4> few;
-  constexpr integral_constant<int, kMaxFusedOperands> all;
-  if (!narrow) return body(element, all, std::int64_t{});
-  if (operands <= few)
-    return in_vectors ? body(vector, few, std::int32_t{}) : body(element, few, std::int32_t{});
-  in_vectors ? body(vector, all, std::int32_t{}) : body(element, all, std::int32_t{});
-}
-
-bool reads_in_vectors(const FusedArgs<float>& args, const Loops& vector_loops,
-                      const Loops& other_loops) {
-  std::array<const float*, kMaxFusedOperands> operands{};
-  std::copy_n(args.operands.begin(), args.expression.operands, operands.begin());
-  return vector_loops.inner().extent % kGroup == 0 &&
-         vectors_fit<kMaxFusedOperands, float>(vector_loops, other_loops, operands, kGroup);
-}
-
 /// The second launch of a sum in segments: a sum of what the first left in the workspace. It may
 /// need a workspace too, behind that.
 SumArgs<float> sum_of_segments(const CudaCut& cut, float* workspace, float* y) {
@@ -235,15 +182,16 @@ void fused(const FusedArgs<T>& args, const CudaContext& context) {
   const Loops loops = canonical_loops<kMaxFusedOperands>(args.loops, args.strides);
   const bool in_vectors =
       reads_in_vectors(args, loops, {}) && is_aligned(args.y, kGroup * sizeof(T));
-  with_kernel(in_vectors, args.expression.operands, is_narrow(loops),
-              [&](auto width, auto operands, auto index) {
+  with_kernel(in_vectors, args, is_narrow(loops),
+              [&](auto width, auto operands, auto index, auto scattering) {
                 using Index = decltype(index);
+                using Scattering = decltype(scattering);
                 const std::int64_t pieces = count / width;
                 const unsigned blocks =
                     unsigned(ceil_div(pieces, std::int64_t{kMapThreads} * kGroup / width));
-                MT_LAUNCH((fused_kernel<width, operands, Index>), blocks, kMapThreads,
+                MT_LAUNCH((fused_kernel<width, operands, Index, Scattering>), blocks, kMapThreads,
                           shared_bytes(args.expression, kMapThreads), context.stream)
-                (terms_of<operands>(args, loops),
+                (terms_of<operands>(args, loops, scattering),
                  StridedIndex<operands, Index>(first_operands<operands>(loops), width),
                  Index(pieces), args.y);
               });
@@ -267,9 +215,10 @@ void fused_sum(const FusedSumArgs<T>& args, const CudaContext& context) {
   const bool narrow =
       is_narrow(kept) && is_narrow(reduced) && cut.outputs * cut.segments <= kLargestNarrowIndex;
   T* sums = cut.segments > 1 ? args.workspace : terms.y;
-  with_kernel(in_vectors, terms.expression.operands, narrow,
-              [&](auto width, auto operands, auto index) {
+  with_kernel(in_vectors, terms, narrow,
+              [&](auto width, auto operands, auto index, auto scattering) {
                 using Index = decltype(index);
+                using Scattering = decltype(scattering);
                 const int output_width = in_groups ? 1 : width, term_width = in_groups ? width : 1;
                 const std::int64_t outputs = cut.outputs / output_width;
                 const std::int64_t tiles = ceil_div(outputs, cut.outputs_across());
@@ -285,13 +234,13 @@ void fused_sum(const FusedSumArgs<T>& args, const CudaContext& context) {
                 const unsigned blocks = unsigned(tiles * cut.segments);
                 const std::size_t shared = shared_bytes(terms.expression, kSumThreads);
                 if (in_groups) {
-                  MT_LAUNCH((fused_groups_kernel<width, operands, Index>), blocks, kSumThreads,
-                            shared, context.stream)
-                  (terms_of<operands>(terms, reduced), loops, sums);
+                  MT_LAUNCH((fused_groups_kernel<width, operands, Index, Scattering>), blocks,
+                            kSumThreads, shared, context.stream)
+                  (terms_of<operands>(terms, reduced, scattering), loops, sums);
                 } else {
-                  MT_LAUNCH((fused_rows_kernel<width, operands, Index>), blocks, kSumThreads,
-                            shared, context.stream)
-                  (terms_of<operands>(terms, kept), loops, sums);
+                  MT_LAUNCH((fused_rows_kernel<width, operands, Index, Scattering>), blocks,
+                            kSumThreads, shared, context.stream)
+                  (terms_of<operands>(terms, kept, scattering), loops, sums);
                 }
               });
   if (cut.segments == 1) return;

@@ -6,9 +6,12 @@
 // its own, 16 bytes wide, which needs no barrier. The result of the operation before stays in
 // registers too, which saves most of the reads.
 
+#include <type_traits>
+
 #include "kernels/common/device.cuh"
 #include "kernels/common/vector.cuh"
 #include "kernels/fused/expression.h"
+#include "kernels/fused/scattered.cuh"
 
 #if defined(MT_EMULATION)
 #define MT_GRID_CONSTANT
@@ -29,22 +32,33 @@ struct DeviceOperation {
 
 struct DeviceExpression {
   explicit DeviceExpression(const FusedExpression& e)
-      : operands(e.operands), operations(e.operations) {
+      : operands(e.operands), operations(e.operations), scattered(e.scattered) {
     for (int i = 0; i < e.operations; ++i) {
       const FusedOperation& op = e.code[i];
       code[i] = {op.function, op.a, op.b, op.result, float(op.alpha), float(op.beta)};
     }
   }
   int operands, operations;
+  unsigned scattered;
   DeviceOperation code[kMaxFusedOperations];
 };
 
-/// What every kernel here needs: the expression and its operands, up to kOperands of them.
-template <int kOperands>
+/// What every kernel here needs: the expression and its operands, up to kOperands of them. Kernels
+/// that know no scattered operands have Scattering = NoScattering.
+template <int kOperands, class Scattering = NoScattering>
 struct Terms {
   DeviceExpression expression;
   const float* operands[kOperands];
   Along along[kOperands];  ///< the loop that vectors lie in
+  Scattering scattering;
+
+  template <int kWidth, class Index>
+  __device__ __forceinline__ Vector<float, kWidth> load_operand(int k, Index at) const {
+    if constexpr (std::is_same_v<Scattering, DeviceScattering>)
+      if ((expression.scattered >> k & 1u) != 0)
+        return scattering.template load<kWidth>(operands[k], at);
+    return load_along<kWidth>(operands[k] + at, along[k]);
+  }
 };
 
 template <class Function>
@@ -95,9 +109,9 @@ __device__ __forceinline__ Group evaluate(const DeviceExpression& e, Group* colu
 /// The expression at a group of elements: one vector of kWidth = 4, or four elements; piece p is at
 /// offsets(p) of the operands, and is left out unless exists(p). All loads come before the first
 /// use.
-template <int kWidth, int kOperands, class Exists, class Offsets>
-__device__ __forceinline__ Group evaluate_at(const Terms<kOperands>& terms, Group* column,
-                                             int threads, const Exists& exists,
+template <int kWidth, int kOperands, class Scattering, class Exists, class Offsets>
+__device__ __forceinline__ Group evaluate_at(const Terms<kOperands, Scattering>& terms,
+                                             Group* column, int threads, const Exists& exists,
                                              const Offsets& offsets) {
   Group loaded[kOperands];
   MT_UNROLL
@@ -107,8 +121,7 @@ __device__ __forceinline__ Group evaluate_at(const Terms<kOperands>& terms, Grou
     MT_UNROLL
     for (int k = 0; k < kOperands; ++k) {
       if (k >= terms.expression.operands) continue;
-      const Vector<float, kWidth> part =
-          load_along<kWidth>(terms.operands[k] + at.of[k], terms.along[k]);
+      const Vector<float, kWidth> part = terms.template load_operand<kWidth>(k, at.of[k]);
       MT_UNROLL
       for (int j = 0; j < kWidth; ++j) loaded[k][p * kWidth + j] = part[j];
     }

@@ -1,5 +1,6 @@
 #include "kernels/fused/fused.h"
 
+#include <limits>
 #include <memory>
 
 #include "tests/cuda/cuda_case.h"
@@ -14,9 +15,11 @@ using reference::draw;
 using reference::fused_args;
 using reference::FusedCase;
 using reference::Random;
+using reference::ScatteredCase;
 
 using Fused = CudaTest;
 using FusedSum = CudaTest;
+using FusedPoolIndex = CudaTest;
 
 /// The operands on the device. The first begins `offset` elements late, on its own address.
 struct DeviceOperands {
@@ -155,6 +158,83 @@ TEST_F(Fused, MayOverwriteADenseOperand) {
     y.resize(std::size_t(c.nest.count()));
     EXPECT_EQ(y, on_device(c));
   }
+}
+
+/// Both devices read the same scattered operands.
+TEST_F(Fused, ReadsWhatAPoolingScatters) {
+  Random random(47);
+  for (const PoolGeometry& g : reference::kScatterings) {
+    SCOPED_TRACE(testing::Message() << g.height << "x" << g.width << "x" << g.channels);
+    const ScatteredCase c(g, random, true);
+    const std::vector<float> y = run_repeatedly([&](const CudaContext& context) {
+      const DeviceOperands operands(c.given);
+      const DeviceArray<WindowPlace> index(c.index);
+      const DeviceArray<float> out(std::size_t(c.given.nest.count()));
+      fused(fused_args<float>(c.given, operands.pointers, out.get(), {g, index.get()}), context);
+      return out.read();
+    });
+    reference::expect_close(y, on_cpu(c.spread), tolerance::kFusedChain);
+  }
+}
+
+TEST_F(FusedSum, ReadsWhatAPoolingScatters) {
+  Random random(48);
+  for (const PoolGeometry& g : reference::kScatterings)
+    for (unsigned reduced : {0b0111u, 0b1000u, 0b0101u, 0b1111u}) {
+      SCOPED_TRACE(testing::Message()
+                   << g.height << "x" << g.width << "x" << g.channels << ", " << reduced);
+      const ScatteredCase c(g, random, true);
+      const std::vector<float> y = run_repeatedly([&](const CudaContext& context) {
+        const DeviceOperands operands(c.given);
+        const DeviceArray<WindowPlace> index(c.index);
+        const DeviceArray<float> out(std::size_t(count_of(c.given.nest, ~reduced)));
+        const DeviceArray<float> workspace(
+            std::size_t(fused_sum_workspace_elements(c.given.nest, reduced, context)));
+        fused_sum<float>(
+            {fused_args<float>(c.given, operands.pointers, out.get(), {g, index.get()}), reduced,
+             workspace.get()},
+            context);
+        return out.read();
+      });
+      std::vector<double> scale = sum_on_cpu(c.spread, reduced, true);
+      for (double& s : scale) s += double(count_of(c.spread.nest, reduced));
+      reference::expect_close(y, sum_on_cpu(c.spread, reduced, false), tolerance::kFusedChain,
+                              scale);
+    }
+}
+
+/// Of values that are multiples of 1/4 and no rounding changes: ties, and the same places.
+TEST_F(FusedPoolIndex, IsThatOfTheCpu) {
+  Random random(49);
+  std::vector<PoolGeometry> geometries(std::begin(reference::kScatterings),
+                                       std::end(reference::kScatterings));
+  geometries.insert(geometries.end(), {{2, 9, 8, 5, 3, 2}, {2, 6, 7, 20, 3, 1}, {0, 8, 8, 16}});
+  for (const PoolGeometry& g : geometries)
+    for (std::int64_t offset : {0, 1}) {
+      SCOPED_TRACE(testing::Message() << g.height << "x" << g.width << "x" << g.channels);
+      FusedCase c({4, {g.planes, g.height, g.width, g.channels}}, 2, 2, random);
+      c.strides = {reference::dense_strides(c.nest), Extents{0, 0, 0, 1}};
+      c.expression.registers = 1;
+      c.expression.code[0] = {ElementwiseFunction::sub, 0, 1, 2, 1, 0};
+      c.expression.code[1] = {ElementwiseFunction::affine, 2, 2, 2, -0.5, 0.25};
+      for (auto& values : c.values)
+        for (float& x : values) x = std::round(2 * x);
+      if (c.nest.count() > 9) c.values[0][9] = std::numeric_limits<float>::quiet_NaN();
+      const auto pooled = std::size_t(g.planes * g.out_height() * g.out_width() * g.channels);
+      std::vector<WindowPlace> expected(pooled);
+      const std::vector<double> y = on_cpu(c);
+      max_pool_index(g, y.data(), expected.data(), CpuContext{});
+      EXPECT_EQ(run_repeatedly([&](const CudaContext& context) {
+                  const DeviceOperands operands(c, offset);
+                  const DeviceArray<WindowPlace> index(pooled);
+                  fused_pool_index<float>(
+                      {fused_args<float>(c, operands.pointers, static_cast<float*>(nullptr)), g,
+                       index.get(), nullptr},
+                      context);
+                  return index.read();
+                }),
+                expected);
+    }
 }
 
 TEST_F(FusedSum, MatchesTheCpuOverRandomNests) {

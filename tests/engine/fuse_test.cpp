@@ -64,6 +64,67 @@ TEST(Fuse, SumsAnExpressionWithoutWritingIt) {
   EXPECT_EQ(only_group(program).expression.operations, 2);
 }
 
+/// A block of a network with max-pooling, and the gradient of its operand.
+struct PooledBlock {
+  explicit PooledBlock(PoolOptions pool = {}) {
+    std::vector<double> elements;
+    for (std::int64_t i = 0; i < kImages.elements(); ++i)
+      elements.push_back(std::sin(0.7 + 1.3 * double(i)));
+    x = s.value(kImages, elements);
+    scale = s.value(kChannels, {1, -2, 3, -4, 5, -6, 7, 8, 2, 1, -2, 3, -4, 5, -6, 7});
+    y = max_pool2d(x * scale + 0.25, pool);
+    gradient = grad(sum_tasks(sum(square(y))), {&x, 1})[0];
+  }
+  static inline const Shape kImages = Shape{5, 21, 20, 8}.with_tasks(2);
+
+  Sandbox s;
+  Var x, scale, y, gradient;
+};
+
+TEST(Fuse, FindsMaximaOfAnExpressionWithoutWritingIt) {
+  const PooledBlock block;
+  const Program program = program_of(block.s.tape, {block.y});
+  EXPECT_EQ(count(program.graph, OpId::fused_pool_index), 1);
+  EXPECT_EQ(count(program.graph, OpId::max_pool_index), 0);
+  for (const Node& node : program.graph.nodes)
+    EXPECT_TRUE(node.op == OpId::state || node.type.shape != PooledBlock::kImages);
+}
+
+TEST(Fuse, ScattersWithinAnExpression) {
+  const PooledBlock block;
+  const Program program = program_of(block.s.tape, {block.gradient});
+  EXPECT_EQ(count(program.graph, OpId::pool_scatter), 0);
+  const Node& last = program.graph.nodes[std::size_t(program.graph.fetches[0])];
+  ASSERT_EQ(last.op, OpId::fused);
+  const FusedGroup& group = *last.attr.as<FusedAttr>().group;
+  EXPECT_EQ(group.expression.scattered, 0b01);
+  EXPECT_EQ(group.scattered_to, PooledBlock::kImages);
+  EXPECT_NE(dump(program).find("mul(scattered %a, %b)"), std::string::npos);
+}
+
+// What two windows give an element has to be added.
+TEST(Fuse, DoesNotScatterOverlappingWindowsWithinAnExpression) {
+  const PooledBlock block({.window = 3, .stride = 2});
+  EXPECT_EQ(count(program_of(block.s.tape, {block.gradient}).graph, OpId::pool_scatter), 1);
+}
+
+TEST(Fuse, PoolsAndScattersToTheSameBits) {
+  for (const PoolOptions& pool : {PoolOptions{}, PoolOptions{.window = 3, .stride = 2}}) {
+    const PooledBlock block(pool);
+    std::vector<std::vector<double>> results;
+    for (bool fuse : {true, false}) {
+      const Program program = program_of(block.s.tape, {block.y, block.gradient}, fuse);
+      StateStore store = block.s.store;
+      CpuExecutor executor(program, store);
+      executor.run();
+      for (std::size_t k : {0, 1}) results.push_back(executor.fetch(k).values());
+    }
+    EXPECT_EQ(results[0], results[2]);
+    EXPECT_EQ(results[1], results[3]);
+    EXPECT_TRUE(std::ranges::any_of(results[1], [](double v) { return v != 0; }));
+  }
+}
+
 TEST(Fuse, ComputesACheapValueInEachOfItsReaders) {
   Sandbox s;
   const Var x = s.zeros(kLarge), mean = s.zeros(kChannels), centred = x - mean;

@@ -24,10 +24,10 @@ std::vector<const T*> pointers(const std::vector<std::vector<T>>& values) {
 }
 
 template <class T>
-std::vector<T> fused(const FusedCase& c, int threads) {
+std::vector<T> fused(const FusedCase& c, int threads, const Scattering& scattering = {}) {
   const auto values = c.values_as<T>();
   std::vector<T> y(std::size_t(c.nest.count()), T(-77));
-  fused(fused_args<T>(c, pointers(values), y.data()), CpuContext{.threads = threads});
+  fused(fused_args<T>(c, pointers(values), y.data(), scattering), CpuContext{.threads = threads});
   return y;
 }
 
@@ -105,17 +105,31 @@ TYPED_TEST(Fused, MayOverwriteADenseOperand) {
   }
 }
 
+TYPED_TEST(Fused, ReadsWhatAPoolingScatters) {
+  using T = TypeParam;
+  Random random(37);
+  for (const PoolGeometry& g : kScatterings) {
+    SCOPED_TRACE(testing::Message() << g.height << "x" << g.width << "x" << g.channels);
+    const ScatteredCase c(g, random);
+    const std::vector<T> y = fused<T>(c.given, 1, {g, c.index.data()});
+    expect_not_constant(y);
+    EXPECT_TRUE(same_bits(y, separately<T>(c.spread)));
+    EXPECT_TRUE(same_bits(y, fused<T>(c.given, 2, {g, c.index.data()})));
+  }
+}
+
 template <class T>
 class FusedSum : public testing::Test {};
 TYPED_TEST_SUITE(FusedSum, FloatTypes);
 
 template <class T>
-std::vector<T> fused_sum(const FusedCase& c, unsigned reduced, int threads) {
+std::vector<T> fused_sum(const FusedCase& c, unsigned reduced, int threads,
+                         const Scattering& scattering = {}) {
   const auto values = c.values_as<T>();
   std::vector<T> y(std::size_t(count_of(c.nest, ~reduced)), T(-77));
   std::vector<T> workspace(std::size_t(fused_sum_workspace_elements(c.nest, reduced, CpuContext{})),
                            T(-88));
-  fused_sum<T>({fused_args<T>(c, pointers(values), y.data()), reduced,
+  fused_sum<T>({fused_args<T>(c, pointers(values), y.data(), scattering), reduced,
                 workspace.empty() ? nullptr : workspace.data()},
                CpuContext{.threads = threads});
   return y;
@@ -172,10 +186,64 @@ TYPED_TEST(FusedSum, HasTheBitsOfASeparateSumAroundSegmentsAndBlocks) {
     }
 }
 
+// Channels kept, channels summed, a row of each image kept, all summed.
+TYPED_TEST(FusedSum, ReadsWhatAPoolingScatters) {
+  using T = TypeParam;
+  Random random(38);
+  for (const PoolGeometry& g : kScatterings)
+    for (unsigned reduced : {0b0111u, 0b1000u, 0b0101u, 0b1111u}) {
+      SCOPED_TRACE(testing::Message()
+                   << g.height << "x" << g.width << "x" << g.channels << ", " << reduced);
+      const ScatteredCase c(g, random);
+      const std::vector<T> y = fused_sum<T>(c.given, reduced, 1, {g, c.index.data()});
+      EXPECT_TRUE(same_bits(y, sum_separately<T>(c.spread, reduced)));
+      EXPECT_TRUE(same_bits(y, fused_sum<T>(c.given, reduced, 2, {g, c.index.data()})));
+    }
+}
+
 TYPED_TEST(FusedSum, OfNothingIsZero) {
   Random random(36);
   const FusedCase c({2, {0, 3}}, 2, 2, random);
   EXPECT_EQ(fused_sum<TypeParam>(c, 0b01, 1), std::vector<TypeParam>(3, 0));
+}
+
+template <class T>
+class FusedPoolIndex : public testing::Test {};
+TYPED_TEST_SUITE(FusedPoolIndex, FloatTypes);
+
+template <class T>
+std::vector<WindowPlace> fused_index(const FusedCase& c, const PoolGeometry& g, int threads) {
+  const CpuContext context{.threads = threads};
+  const auto values = c.values_as<T>();
+  std::vector<WindowPlace> index(
+      std::size_t(g.planes * g.out_height() * g.out_width() * g.channels), 99);
+  std::vector<T> workspace(std::size_t(fused_pool_index_workspace_elements(g, context)));
+  fused_pool_index<T>({fused_args<T>(c, pointers(values), static_cast<T*>(nullptr)), g,
+                       index.data(), workspace.data()},
+                      context);
+  return index;
+}
+
+// Many ties, and what is no number.
+TYPED_TEST(FusedPoolIndex, IsThatOfTheSeparateKernels) {
+  using T = TypeParam;
+  Random random(39);
+  std::vector<PoolGeometry> geometries(std::begin(kScatterings), std::end(kScatterings));
+  geometries.insert(geometries.end(), {{2, 9, 8, 5, 3, 2}, {2, 6, 7, 17, 3, 1}, {0, 8, 8, 16}});
+  for (const PoolGeometry& g : geometries) {
+    SCOPED_TRACE(testing::Message() << g.height << "x" << g.width << "x" << g.channels);
+    FusedCase c({4, {g.planes, g.height, g.width, g.channels}}, 3, 5, random);
+    c.strides = {dense_strides(c.nest), Extents{0, 0, 0, 1},
+                 Extents{g.height * g.width, g.width, 1, 0}};
+    for (float& x : c.values[0]) x = std::round(2 * x);
+    if (c.nest.count() > 9) c.values[0][9] = std::numeric_limits<float>::quiet_NaN();
+    const std::vector<T> y = separately<T>(c);
+    std::vector<WindowPlace> expected(
+        std::size_t(g.planes * g.out_height() * g.out_width() * g.channels));
+    max_pool_index(g, y.data(), expected.data(), CpuContext{});
+    EXPECT_EQ(fused_index<T>(c, g, 1), expected);
+    EXPECT_EQ(fused_index<T>(c, g, 2), expected);
+  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // Random expressions of kernels/fused, and operands for them, for the tests of both devices.
 
 #include "kernels/fused/fused.h"
+#include "kernels/pool/pool.h"
 #include "tests/support/reference.h"
 
 namespace metatape::reference {
@@ -69,10 +70,46 @@ struct FusedCase {
   std::vector<std::vector<float>> values;
 };
 
+/// Windows that do not overlap: even and ragged edges, spaces between, channels beside every length
+/// of a vector or a block.
+inline constexpr kernels::PoolGeometry kScatterings[] = {
+    {2, 14, 14, 64, 2, 2}, {3, 7, 5, 3, 2, 2},   {1, 8, 8, 4, 1, 2}, {2, 9, 9, 8, 3, 3},
+    {1, 11, 3, 33, 2, 3},  {2, 5, 5, 257, 2, 2}, {1, 4, 4, 1, 4, 4},
+};
+
+/// Over images [planes, H, W, C]: operands 0 and 1 are scattered in `given` and are what they are
+/// scattered to in `spread`, operand 2 is one value for each channel.
+struct ScatteredCase {
+  ScatteredCase(const kernels::PoolGeometry& g, Random& random, bool smooth = false)
+      : pool(g),
+        given({4, {g.planes, g.height, g.width, g.channels}}, 3, 6, random, smooth),
+        spread(given) {
+    given.strides = {dense_strides(given.nest), dense_strides(given.nest), Extents{0, 0, 0, 1}};
+    spread.strides = given.strides;
+    given.expression.scattered = 0b011;
+    const auto pooled = std::size_t(g.planes * g.out_height() * g.out_width() * g.channels);
+    for (std::size_t i = 0; i < pooled; ++i)
+      index.push_back(kernels::WindowPlace(draw(random, 0, g.window * g.window - 1)));
+    for (std::size_t k : {0, 1}) {
+      given.values[k].resize(pooled);
+      kernels::pool_scatter(g, given.values[k].data(), index.data(), spread.values[k].data(),
+                            kernels::CpuContext{});
+    }
+  }
+
+  kernels::PoolGeometry pool;
+  FusedCase given, spread;
+  std::vector<kernels::WindowPlace> index;
+};
+
 template <class T, class Pointer>
-kernels::FusedArgs<T> fused_args(const FusedCase& c, const std::vector<Pointer>& operands, T* y) {
-  kernels::FusedArgs<T> args{
-      .expression = c.expression, .loops = c.nest, .strides = c.strides, .y = y};
+kernels::FusedArgs<T> fused_args(const FusedCase& c, const std::vector<Pointer>& operands, T* y,
+                                 const kernels::Scattering& scattering = {}) {
+  kernels::FusedArgs<T> args{.expression = c.expression,
+                             .loops = c.nest,
+                             .strides = c.strides,
+                             .scattering = scattering,
+                             .y = y};
   for (std::size_t k = 0; k < operands.size(); ++k) args.operands[k] = operands[k];
   return args;
 }
