@@ -1,3 +1,4 @@
+#include "kernels/common/streamed_store.h"
 #include "kernels/fused/block_evaluator.h"
 #include "kernels/reduce/sum_order.h"
 
@@ -12,6 +13,11 @@ std::int64_t innermost_extent(const LoopNest& nest) {
   for (int d = 0; d < nest.rank; ++d)
     if (nest.extents[d] > 1) extent = nest.extents[d];
   return extent;
+}
+
+template <class T>
+bool overwrites(const FusedArgs<T>& args) {
+  return std::find(args.operands.begin(), args.operands.end(), args.y) != args.operands.end();
 }
 
 /// The terms of a sum, a block at a time, added in the order of kernels/reduce.
@@ -140,10 +146,16 @@ void fused(const FusedArgs<T>& args, const CpuContext& context) {
   const BlockOperands<T> operands = operands_along(args, kAllLoops, 0);
   const std::int64_t row = std::min(innermost_extent(args.loops), kBlockElements);
   const std::int64_t block = whole_rows(row);
+  const bool streams = count * std::int64_t(sizeof(T)) >= kStreamedBytes && !overwrites(args);
   parallel_pieces(count, context, [&](std::int64_t begin, std::int64_t end) {
     BlockEvaluator<T> evaluator(args.expression, operands, row);
-    for (std::int64_t position = begin; position < end; position += block)
-      evaluator.evaluate(kNoOffsets, position, std::min(block, end - position), args.y + position);
+    std::array<T, kBlockElements> values;
+    for (std::int64_t position = begin; position < end; position += block) {
+      const std::int64_t length = std::min(block, end - position);
+      evaluator.evaluate(kNoOffsets, position, length, streams ? values.data() : args.y + position);
+      if (streams) store_streamed(values.data(), length, args.y + position);
+    }
+    if (streams) end_streaming();
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/common/streamed_store.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
 #include "tests/support/random_expression.h"
@@ -88,6 +89,16 @@ TYPED_TEST(Fused, HasTheBitsOfSeparateKernelsAroundTheBlockLength) {
       EXPECT_TRUE(same_bits(y, separately<T>(c)));
       EXPECT_TRUE(same_bits(y, fused<T>(c, 2)));
     }
+}
+
+// Some blocks of three rows begin at a vector, others do not.
+TYPED_TEST(Fused, HasTheBitsOfSeparateKernelsWhereItWritesPastTheCaches) {
+  using T = TypeParam;
+  Random random(40);
+  const std::int64_t row = 66, rows = kStreamedBytes / std::int64_t(sizeof(T)) / row + 2;
+  FusedCase c({2, {rows, row}}, 2, 3, random);
+  c.strides = {Extents{row, 1}, Extents{0, 1}};
+  EXPECT_TRUE(same_bits(fused<T>(c, 2), separately<T>(c)));
 }
 
 TYPED_TEST(Fused, MayOverwriteADenseOperand) {
