@@ -57,20 +57,20 @@ struct Distance {
 }  // namespace
 
 GivenStep::GivenStep(const std::string& path, std::vector<Parameter> parameters, DType precision)
-    : file_(path), parameters_(std::move(parameters)) {
+    : file_(path), tasks_(file_->at("loss").shape.at(0)), parameters_(std::move(parameters)) {
   for (const Parameter& p : parameters_)
     for (const char* kind : {"theta/", "task_grad/"})
-      if (!file_.find(kind + p.name))
+      if (!file_->find(kind + p.name))
         fail(ErrorKind::io, path, "no {}{}: the file is of another network than these settings",
              kind, p.name);
   for (const char* name : {"support_x", "query_x"}) {
     const std::vector<double> images =
-        channels_last(file_.values<double>(name), file_.at(name).shape);
+        channels_last(file_->values<double>(name), file_->at(name).shape);
     Tensor& held = episodes_[name] = Tensor({std::int64_t(images.size())}, precision);
     held.set(std::span<const double>(images));
   }
   for (const char* name : {"support_y", "query_y"}) {
-    const std::vector<std::int32_t> labels = file_.values<std::int32_t>(name);
+    const std::vector<std::int32_t> labels = file_->values<std::int32_t>(name);
     Tensor& held = episodes_[name] = Tensor({std::int64_t(labels.size())}, DType::i32);
     held.set(std::span<const std::int32_t>(labels));
   }
@@ -84,18 +84,17 @@ void GivenStep::use_gradient_descent(Config& config) {
 
 void GivenStep::write_parameters(StateStore& store) const {
   for (const Parameter& p : parameters_) {
-    const std::vector<double> values = inside(file_.values<double>("theta/" + p.name), p);
+    const std::vector<double> values = inside(file_->values<double>("theta/" + p.name), p);
     store.at("theta/" + p.name).set(std::span<const double>(values));
   }
 }
 
 void GivenStep::write_episodes(Executor& executor, std::int64_t first_task) const {
-  const std::int64_t tasks = file_.at("loss").shape.at(0);
   for (const auto& [name, held] : episodes_) {
     const std::span<std::byte> input = executor.input(name).bytes();
     const std::span<const std::byte> all = held.bytes();
     std::ranges::copy(
-        all.subspan(all.size() / std::size_t(tasks) * std::size_t(first_task), input.size()),
+        all.subspan(all.size() / std::size_t(tasks_) * std::size_t(first_task), input.size()),
         input.begin());
   }
 }
@@ -103,19 +102,19 @@ void GivenStep::write_episodes(Executor& executor, std::int64_t first_task) cons
 nlohmann::json GivenStep::agreement(const StateStore& after, double mean_loss) const {
   Distance distance;
   for (const Parameter& p : parameters_) {
-    const std::vector<double> of_tasks = file_.values<double>("task_grad/" + p.name);
+    const std::vector<double> of_tasks = file_->values<double>("task_grad/" + p.name);
     const auto count = std::size_t(p.shape.elements());
     const std::size_t tasks = of_tasks.size() / count;
     std::vector<double> reference(count);
     for (std::size_t i = 0; i < of_tasks.size(); ++i)
       reference[i % count] += of_tasks[i] / double(tasks);
-    const std::vector<double> theta = file_.values<double>("theta/" + p.name);
+    const std::vector<double> theta = file_->values<double>("theta/" + p.name);
     std::vector<double> found = inside(theta, p);
     const std::vector<double> updated = after.at("theta/" + p.name).values();
     for (std::size_t i = 0; i < count; ++i) found[i] = (found[i] - updated[i]) / kRate;
     distance.add(found, inside(reference, p));
   }
-  const double loss = mean(file_.values<double>("loss"));
+  const double loss = mean(file_->values<double>("loss"));
   return {{"loss_max_relative", std::abs(mean_loss - loss) / std::abs(loss)},
           {"meta_grad_nmse", distance.error / distance.norm},
           {"meta_grad_max_relative", distance.largest_relative}};

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,12 @@ class GivenStep {
   /// (bench/peers/harness.py): loss_max_relative, meta_grad_nmse, meta_grad_max_relative.
   nlohmann::json agreement(const StateStore& after, double mean_loss) const;
 
+  /// Gives back what the file takes: from here on there are episodes only.
+  void close_file() { file_.reset(); }
+
  private:
-  SafetensorsFile file_;
+  std::optional<SafetensorsFile> file_;
+  std::int64_t tasks_;
   std::vector<Parameter> parameters_;
   std::map<std::string, Tensor> episodes_;  ///< T x [...], by the name of the input
 };

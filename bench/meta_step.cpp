@@ -110,6 +110,7 @@ class MetaStep {
     executor_->read_states();
     const nlohmann::json agreement = given_->agreement(store_, loss_);
     given_->write_parameters(store_);
+    given_->close_file();
     set_rate(0);
     return agreement;
   }
