@@ -6,6 +6,7 @@
 
 #include "kernels/common/divisor.h"
 #include "kernels/conv2d/extents.h"
+#include "kernels/conv2d/patches.h"
 
 namespace metatape::kernels {
 namespace {
@@ -17,6 +18,9 @@ void run(const Args& args, ConvMethod method, const CpuContext& context) {
   switch (method) {
     case ConvMethod::winograd:
       return conv2d_winograd(args, context);
+    case ConvMethod::few_channels:
+      if constexpr (!requires { args.x_bar; }) return conv2d_few_channels(args, context);
+      break;  // nobody asks it for the input gradient
     case ConvMethod::onednn:
 #if MT_HAVE_ONEDNN
       return conv2d_onednn(args, context);
@@ -42,11 +46,20 @@ bool winograd_wins(ConvMap map, const Conv2dGeometry& g) {
              pixels(g) * 9 * filters;
 }
 
+/// From so many channels on the gradients of oneDNN are good, and own loops no better.
+constexpr int64_t kManyChannels = 8;
+
+/// Whether own loops for few channels are faster than oneDNN: forward where a filter has few
+/// elements, and for the gradient wherever y_bar comes from memory.
+bool few_channels_wins(ConvMap map, const Conv2dGeometry& g) {
+  return map == ConvMap::weight_grad || patch_size(g) <= 16;
+}
+
 /// Whether a task has work enough to repay what oneDNN's layout of the filters and its calls cost,
 /// and channels enough for its gradients.
 bool onednn_wins(ConvMap map, const Conv2dGeometry& g) {
   if (map == ConvMap::forward) return pixels(g) >= 200;
-  return g.channels >= 8 && pixels(g) >= (map == ConvMap::weight_grad ? 500 : 200);
+  return g.channels >= kManyChannels && pixels(g) >= (map == ConvMap::weight_grad ? 500 : 200);
 }
 
 /// double has one method.
@@ -62,6 +75,8 @@ bool supports(ConvMethod method, [[maybe_unused]] ConvMap map, const Conv2dGeome
   switch (method) {
     case ConvMethod::winograd:
       return winograd_supports(g);
+    case ConvMethod::few_channels:
+      return few_channels_supports(map, g);
     case ConvMethod::onednn:
 #if MT_HAVE_ONEDNN
       return onednn_supports(map, g);
@@ -77,8 +92,10 @@ bool supports(ConvMethod method, [[maybe_unused]] ConvMap map, const Conv2dGeome
 ConvMethod choose_method(ConvMap map, const Conv2dGeometry& g, const CpuContext& context) {
   if (context.winograd && winograd_supports(g) && winograd_wins(map, g))
     return ConvMethod::winograd;
+  const bool few_channels = g.channels < kManyChannels && few_channels_supports(map, g);
+  if (few_channels && few_channels_wins(map, g)) return ConvMethod::few_channels;
   if (onednn_wins(map, g) && supports(ConvMethod::onednn, map, g)) return ConvMethod::onednn;
-  return ConvMethod::patches;
+  return few_channels ? ConvMethod::few_channels : ConvMethod::patches;
 }
 
 int64_t conv2d_workspace_elements(ConvMap map, const Conv2dGeometry& g, ConvMethod method,
@@ -86,6 +103,8 @@ int64_t conv2d_workspace_elements(ConvMap map, const Conv2dGeometry& g, ConvMeth
   switch (method) {
     case ConvMethod::winograd:
       return conv2d_winograd_workspace(map, g, context);
+    case ConvMethod::few_channels:
+      return conv2d_few_channels_workspace(map, g, context);
     case ConvMethod::onednn:
 #if MT_HAVE_ONEDNN
       return conv2d_onednn_workspace(map, g, context);

@@ -11,7 +11,8 @@ namespace metatape::kernels {
 enum class ConvMap { forward, input_grad, weight_grad };
 
 enum class ConvMethod {
-  patches,   ///< the patch matrix times the filters, through BLAS; any geometry, float and double
+  patches,  ///< the patch matrix times the filters, through BLAS; any geometry, float and double
+  few_channels,  ///< own loops; multiples of 8 filters, not the input gradient
   onednn,    ///< oneDNN's direct convolution, where it is installed and has code for the geometry
   winograd,  ///< F(4x4, 3x3): 3x3 filters with stride 1 and a pad of 0, 1 or 2
 };
@@ -39,6 +40,11 @@ void conv2d_patches(const Conv2dInputGradArgs<T>&, const CpuContext&);
 template <class T>
 void conv2d_patches(const Conv2dWeightGradArgs<T>&, const CpuContext&);
 std::int64_t conv2d_patches_workspace(ConvMap map, const Conv2dGeometry&, const CpuContext&);
+
+bool few_channels_supports(ConvMap map, const Conv2dGeometry&);
+void conv2d_few_channels(const Conv2dArgs<float>&, const CpuContext&);
+void conv2d_few_channels(const Conv2dWeightGradArgs<float>&, const CpuContext&);
+std::int64_t conv2d_few_channels_workspace(ConvMap map, const Conv2dGeometry&, const CpuContext&);
 
 bool onednn_supports(ConvMap map, const Conv2dGeometry&);
 void conv2d_onednn(const Conv2dArgs<float>&, const CpuContext&);

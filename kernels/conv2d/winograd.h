@@ -11,19 +11,14 @@
 
 #include <cstdint>
 
+#include "kernels/conv2d/lanes.h"
+
 namespace metatape::kernels::winograd {
 
 inline constexpr int kTile = 6;     ///< side of a tile of the image, and of what is multiplied
 inline constexpr int kResults = 4;  ///< side of a tile of results
 inline constexpr int kTaps = 3;     ///< side of a filter
 inline constexpr int kProducts = kTile * kTile;
-
-/// Neighbouring channels, one in each lane: 32 bytes, a register of AVX2.
-using Lanes = float __attribute__((vector_size(32)));
-/// The same in memory, aligned as floats are. No alias: clang 16 drops the alignment there.
-typedef float LooseLanes __attribute__((vector_size(32), aligned(4), may_alias));
-static_assert(alignof(LooseLanes) == alignof(float));
-inline constexpr int kLanes = sizeof(Lanes) / sizeof(float);
 
 template <int kRows, int kColumns = kRows>
 using Tile = Lanes[kRows][kColumns];

@@ -13,12 +13,14 @@ namespace metatape::kernels {
 namespace {
 
 constexpr ConvMap kMaps[] = {ConvMap::forward, ConvMap::input_grad, ConvMap::weight_grad};
-constexpr ConvMethod kMethods[] = {ConvMethod::patches, ConvMethod::onednn, ConvMethod::winograd};
+constexpr ConvMethod kMethods[] = {ConvMethod::patches, ConvMethod::few_channels,
+                                   ConvMethod::onednn, ConvMethod::winograd};
 
 std::string name(ConvMethod method) {
-  return method == ConvMethod::patches  ? "patches"
-         : method == ConvMethod::onednn ? "onednn"
-                                        : "winograd";
+  return method == ConvMethod::patches        ? "patches"
+         : method == ConvMethod::few_channels ? "few_channels"
+         : method == ConvMethod::onednn       ? "onednn"
+                                              : "winograd";
 }
 
 std::string name(ConvMap map) {
@@ -99,6 +101,14 @@ constexpr Conv2dGeometry kGeometries[] = {
     {2, 11, 7, 7, 32, 64, 3, 3, 1, 1},  // several calls of the library for a task, the last smaller
     {2, 2, 9, 8, 4, 6, 1, 1, 1, 0},     // other filters
     {2, 2, 9, 8, 4, 6, 5, 3, 1, 2},     // of any shape
+    {2, 3, 1, 1, 3, 8, 3, 3, 1, 1},     // few channels: one pixel, one register of filters
+    {2, 1, 19, 84, 3, 40, 3, 3, 1, 1},  // each line a block, several pieces; a rest of registers
+    {1, 40, 11, 9, 1, 8, 3, 3, 1, 1},   // blocks and pieces that cut images
+    {2, 3, 9, 5, 4, 24, 5, 5, 1, 1},    // a rest of terms and of pixels; less pad than window
+    {2, 7, 6, 7, 2, 16, 5, 5, 2, 0},    // stride 2 without pad; fewer pixels than a tile
+    {3, 2, 8, 6, 3, 48, 1, 1, 1, 0},    // 1x1: one tile of terms
+    {2, 3, 7, 8, 1, 8, 1, 1, 2, 0},     // a term; rows and columns that no window reads
+    {2, 2, 3, 5, 3, 16, 2, 3, 3, 2},    // windows that lie in the pad
 };
 
 INSTANTIATE_TEST_SUITE_P(Geometries, Conv2dMethods, testing::ValuesIn(kGeometries));
@@ -123,6 +133,20 @@ TEST(Conv2dChoice, WinogradOnlyWhereItIsAllowedAndSupported) {
     EXPECT_NE(choose_method(map, strided, {}), ConvMethod::winograd);
     EXPECT_FALSE(supports(ConvMethod::winograd, map, strided));
   }
+}
+
+TEST(Conv2dChoice, ImagesHaveOwnLoopsForTheirFewChannels) {
+  Conv2dGeometry images = kLayer;
+  images.channels = 1;
+  for (const ConvMap map : {ConvMap::forward, ConvMap::weight_grad}) {
+    EXPECT_TRUE(supports(ConvMethod::few_channels, map, images));
+    EXPECT_EQ(choose_method(map, images, {}), ConvMethod::few_channels);
+    EXPECT_NE(choose_method(map, kLayer, {.winograd = false}), ConvMethod::few_channels);
+  }
+  EXPECT_FALSE(supports(ConvMethod::few_channels, ConvMap::input_grad, images));
+  images.filters = 65;
+  EXPECT_FALSE(supports(ConvMethod::few_channels, ConvMap::weight_grad, images));
+  EXPECT_EQ(choose_method(ConvMap::weight_grad, images, {}), ConvMethod::patches);
 }
 
 /// What Winograd's algorithm costs in accuracy on a layer, beside the direct methods.
