@@ -73,6 +73,10 @@ void fold_broadcasts(Graph&);
 /// passes over large values. Results change by rounding. See engine/passes/shared_sums.cpp.
 void share_sums(Graph&, Device);
 
+/// Mean and squared deviations of the same values from one pass over them, where they are large.
+/// Results change by rounding.
+void join_moments(Graph&, Device);
+
 /// Groups elementwise instructions, and the sums that they end in, into one instruction each, where
 /// that saves memory traffic on the device. Never more bytes are alive at once than before, and on
 /// the CPU every result keeps its bits. Leaves dead code behind. See engine/passes/fuse.cpp.

@@ -13,6 +13,7 @@ Program compile(const Tape& tape, const CompileOptions& options) {
   remove_dead_code(graph);
   if (options.share_sums) {
     share_sums(graph, program.target.device);
+    join_moments(graph, program.target.device);
     remove_dead_code(graph);
   }
   if (options.fuse) {

@@ -17,7 +17,7 @@ struct CompileOptions {
   Target target = {};
   PlanOptions plan = {};
   bool merge_common = true;   ///< false leaves equal expressions apart (the reference in tests)
-  bool share_sums = true;     ///< false runs over the operands of every sum (the same)
+  bool share_sums = true;     ///< false computes every sum and moment by itself (the same)
   bool fuse = true;           ///< false runs every elementwise operation by itself (the same)
   bool rematerialise = true;  ///< false keeps every value until its last reader (the same)
 };

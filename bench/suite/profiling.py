@@ -12,9 +12,9 @@ LIMIT = 300  # seconds
 # What bounds its kernels differs from class to class.
 CLASSES = {"convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
            "matrices": ("matmul", "cholesky", "triangular_solve", "squared_distances"),
-           "pooling": ("max_pool_index", "pool_gather", "pool_scatter"),
+           "pooling": ("max_pool_index", "fused_pool_index", "pool_gather", "pool_scatter"),
            "fused": ("fused", "fused_sum"),
-           "sums": ("sum_to", "sum_product_to", "sum_tasks")}
+           "sums": ("sum_to", "sum_product_to", "moments")}
 
 
 @dataclass

@@ -244,6 +244,11 @@ const OpDef concat_def{.infer = infer_concat,
                        .describe = describe_axis,
                        .broadcasts = Broadcasts::tasks};
 
+Attr slice_attr(std::int64_t axis, std::int64_t extent, std::int64_t start, std::int64_t step,
+                std::int64_t count) {
+  return Attr::of(SpanAttr{axis, extent, start, step, count});
+}
+
 Attr reshape_attr(const Shape& to) {
   ReshapeAttr a{};
   std::ranges::copy(to.extents(), a.extents);
@@ -283,8 +288,8 @@ Var transpose(Var x, Loc where) {
 Var slice(Var x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step, Loc where) {
   axis = checked_axis(axis, x.shape(), "slice", where);
   const std::int64_t count = step < 1 || stop < start ? -1 : (stop - start + step - 1) / step;
-  const SpanAttr a{axis, x.extent(axis), start, step, count};
-  return x.tape->push(OpId::slice, {x}, Attr::of(a), where);
+  return x.tape->push(OpId::slice, {x}, slice_attr(axis, x.extent(axis), start, step, count),
+                      where);
 }
 
 Var pad(Var x, int axis, std::int64_t extent, std::int64_t start, std::int64_t step, Loc where) {

@@ -4,8 +4,8 @@
 // their operands anyway. Each move has to lower the cost (engine/passes/fuse_cost.h) and must not
 // raise the most bytes alive at once above those of the program as it came, so that a value of one
 // recomputation is not kept for another. What a max-pooling scatters counts as elementwise where no
-// windows overlap: an element is one value of the pooled image or zero. Moves are tried in the order
-// of the program until none is left.
+// windows overlap: an element is one value of the pooled image or zero. Moves are tried in the
+// order of the program until none is left.
 
 #include <algorithm>
 #include <optional>

@@ -35,4 +35,6 @@ FusionCost fusion_cost(Device device) {
   return {.instruction = 16 << 10, .operation = 0.5, .long_row_sum = 3};
 }
 
+double instruction_of_task(Device device) { return fusion_cost(device).instruction / 4; }
+
 }  // namespace metatape

@@ -17,6 +17,10 @@ struct FusionCost {
 
 FusionCost fusion_cost(Device);
 
+/// An instruction's cost as one of a few tasks bears it. Passes that change how results are rounded
+/// decide by what one task moves: a value must not depend on how many tasks are computed at once.
+double instruction_of_task(Device);
+
 /// How much a function costs, in sums or products.
 double relative_work(kernels::ElementwiseFunction);
 

@@ -63,7 +63,7 @@ struct Sum {
 class SharedSums {
  public:
   SharedSums(Graph& graph, Device device)
-      : graph_(graph), instruction_(fusion_cost(device).instruction) {}
+      : graph_(graph), instruction_(instruction_of_task(device)) {}
 
   void run() {
     for (const Node& node : graph_.nodes)
@@ -83,7 +83,7 @@ class SharedSums {
   const Node& node(int id) const { return nodes_[std::size_t(id)]; }
   const Shape& shape(int id) const { return node(id).type.shape; }
   double bytes(int id) const {
-    return double(shape(id).elements()) * double(dtype_bytes(node(id).type.dtype));
+    return double(shape(id).elements_per_task()) * double(dtype_bytes(node(id).type.dtype));
   }
   int seen(int id) const {
     return node(id).op == OpId::stop_gradient ? seen(node(id).inputs[0]) : id;
