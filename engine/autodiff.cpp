@@ -132,6 +132,10 @@ std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> cotangen
     const Instr& instr = tape.at(id);
     const OpDef& def = op_def(instr.op);
     if (!ct[std::size_t(id)] || !active[std::size_t(id)] || !def.vjp) continue;
+    // A value to differentiate by is active without its operands: the sweep ends there, and must
+    // not record the segment again that computed it.
+    if (std::ranges::none_of(instr.inputs, [&](int input) { return active[std::size_t(input)]; }))
+      continue;
     scope.enter(instr.scope);
     std::vector<Var> in;
     const auto needed = std::make_unique<bool[]>(instr.inputs.size());

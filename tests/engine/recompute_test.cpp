@@ -78,6 +78,20 @@ TEST(Recompute, RecordsASegmentOncePerSweep) {
   expect_all_near(s.run(slope), expected, tolerance::kExactForms, "slope");
 }
 
+TEST(Recompute, ASweepEndsAtWhatItDifferentiatesBy) {
+  Sandbox s;
+  const Var x = s.scalar(0.3);
+  Var y;
+  {
+    const RecomputeSegment segment(s.tape);
+    y = sin(exp(x));
+  }
+  const Var slope = grad(square(y), {&y, 1})[0];
+  for (int id = 0; id < s.tape.size(); ++id) EXPECT_EQ(s.tape.at(id).generation, 0);
+  const double expected[] = {2 * std::sin(std::exp(0.3))};
+  expect_all_near(s.run(slope), expected, tolerance::kExactForms, "slope");
+}
+
 TEST(Recompute, ASweepInsideTheSegmentReadsTheOriginals) {
   Sandbox s;
   const Var x = s.scalar(0.3);
