@@ -1,7 +1,9 @@
 #include "engine/plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
+#include <utility>
 
 #include "engine/status.h"
 #if MT_HAVE_CUDA
@@ -69,17 +71,41 @@ bool alive_together(const Storage& a, const Storage& b) {
 /// Places are given out in an order that `rank` decides, the largest first.
 template <class Rank>
 std::vector<int> order_by(const Plan& plan, const Rank& rank) {
+  std::vector<decltype(rank(plan.storages[0]))> ranks;
+  for (const Storage& s : plan.storages) ranks.push_back(rank(s));
   std::vector<int> order(plan.storages.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, std::greater{},
-                           [&](int id) { return rank(plan.storages[std::size_t(id)]); });
+  std::ranges::stable_sort(order, std::greater{}, [&](int id) { return ranks[std::size_t(id)]; });
   return order;
 }
 
+/// Of any range of values in two look-ups: row k holds the maximum of the 2^k values from each on.
+class RangeMaximum {
+ public:
+  explicit RangeMaximum(std::vector<std::size_t> values) : rows_{std::move(values)} {
+    for (std::size_t width = 1; 2 * width <= rows_[0].size(); width *= 2) {
+      const std::vector<std::size_t>& half = rows_.back();
+      std::vector<std::size_t> row;
+      for (std::size_t i = 0; i + width < half.size(); ++i)
+        row.push_back(std::max(half[i], half[i + width]));
+      rows_.push_back(std::move(row));
+    }
+  }
+
+  std::size_t of(std::size_t first, std::size_t last) const {
+    const std::size_t row = std::size_t(std::bit_width(last - first + 1)) - 1;
+    return std::max(rows_[row][first], rows_[row][last + 1 - (std::size_t(1) << row)]);
+  }
+
+ private:
+  std::vector<std::vector<std::size_t>> rows_;
+};
+
 /// By the most bytes alive while a storage is, then by size: what meets at the peak comes first.
 std::vector<int> order_by_breadth(const Plan& plan, const std::vector<std::size_t>& live) {
+  const RangeMaximum most(live);
   return order_by(plan, [&](const Storage& s) {
-    return std::pair(*std::max_element(live.begin() + s.first, live.begin() + s.last + 1), s.bytes);
+    return std::pair(most.of(std::size_t(s.first), std::size_t(s.last)), s.bytes);
   });
 }
 
