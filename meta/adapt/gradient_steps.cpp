@@ -51,10 +51,19 @@ class GradientSteps : public Adaptation {
       const Scope scope(tape, fmt::format("inner/{}", k));
       std::optional<RecomputeSegment> segment;
       if (o_.recompute) segment.emplace(tape);
-      t.gradient.push_back(support_gradient(tasks, t.phi.back(), k));
+      const Var loss = support_loss(tasks, t.phi.back(), k);
+      t.gradient.push_back(support_gradient(loss, tasks.model, t.phi.back()));
+      if (o_.cut) {
+        segment.reset();  // what follows is recorded once, and reads no more than the gradient
+        t.gradient.back() = stop_gradient(t.gradient.back());
+      }
       const bool plain = o_.optimizer == InnerOptimizer::sgd;
       t.phi.push_back(
           stepped(t.phi.back(), plain ? t.gradient.back() : adam.direction(t.gradient.back()), k));
+      if (o_.cut) {
+        learned.cut.push_back({loss, t.phi.back()});
+        t.phi.back() = stop_gradient(t.phi.back());
+      }
     }
     learned.predict = [tasks, phi = t.phi, own = o_.per_step_norm](std::int64_t k, Var x) {
       const ParamSet& reached = phi[std::size_t(k)];
@@ -75,17 +84,21 @@ class GradientSteps : public Adaptation {
     return adapted;
   }
 
-  /// Of the adapted entries alone.
-  ParamSet support_gradient(const TaskBatch& tasks, const ParamSet& phi, std::int64_t k) const {
-    std::set<std::string> names;
-    for (const Parameter& p : adapted_parameters(tasks.model)) names.insert(p.name);
-    ParamSet adapted;
-    for (const auto& entry : phi.entries())
-      if (names.contains(entry.name)) adapted.add(entry.name, entry.group, entry.value);
+  Var support_loss(const TaskBatch& tasks, const ParamSet& phi, std::int64_t k) const {
     const Examples support = support_batch(tasks.episode, o_.ways, o_.batch, k);
     const Var prediction = tasks.model.forward(
         o_.per_step_norm ? with_step_norms(tasks.model, phi, k) : phi, support.x);
-    const ParamSet g = grad(tasks.objective.loss(prediction, support.y), adapted);
+    return tasks.objective.loss(prediction, support.y);
+  }
+
+  /// Of the adapted entries alone.
+  ParamSet support_gradient(Var loss, const Model& model, const ParamSet& phi) const {
+    std::set<std::string> names;
+    for (const Parameter& p : adapted_parameters(model)) names.insert(p.name);
+    ParamSet adapted;
+    for (const auto& entry : phi.entries())
+      if (names.contains(entry.name)) adapted.add(entry.name, entry.group, entry.value);
+    const ParamSet g = grad(loss, adapted);
     return o_.exact ? g : stop_gradient(g);
   }
 
@@ -121,6 +134,7 @@ GradientStepOptions options_of(const Config& c) {
           .exact = c.inner.order == "exact",
           .lr = c.inner.lr,
           .recompute = c.inner.recompute,
+          .cut = c.inner.hvp == "forward",
           .rates = rates_of(c),
           .trained_steps = c.inner.steps,
           .per_step_norm = c.inner.per_step_norm,

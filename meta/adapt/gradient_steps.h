@@ -15,6 +15,7 @@ struct GradientStepOptions {
   bool exact = true;  ///< false: the inner gradients are constants
   double lr = 0.4;
   bool recompute = false;
+  bool cut = false;  ///< for make_stepwise(): see CutStep
   Rates rates = Rates::fixed;
   std::int64_t trained_steps = 1;  ///< for which rates and norms of each step are learned
   bool per_step_norm = false;      ///< scale and shift of batch norm for each step

@@ -14,6 +14,11 @@ Method compose(const Config& c) {
           .test_steps = c.inner.test_steps};
 }
 
+Method compose_learning(Config c) {
+  if (c.inner.hvp == "forward") c.inner.hvp = "exact";
+  return compose(c);
+}
+
 Objective objective_of(TaskKind kind) {
   return kind == TaskKind::classification ? classification_objective() : regression_objective();
 }

@@ -10,6 +10,9 @@ namespace metatape {
 /// refused by check_config().
 Method compose(const Config&);
 
+/// The same for programs without a meta-gradient, for which no inner step has to be cut.
+Method compose_learning(Config);
+
 Objective objective_of(TaskKind);
 BatchNormProtocol protocol_of(const Config&);
 

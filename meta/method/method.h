@@ -72,6 +72,13 @@ struct Trajectory {
   std::vector<ParamSet> gradient;  ///< of the support loss at phi_0 .. phi_{S-1}, adapted entries
 };
 
+/// A step of a trajectory that was cut there: its phi_{k+1} and gradient_k are constants, so that a
+/// meta-gradient goes back one step at a time. From these it knows what they were before the cut.
+struct CutStep {
+  Var support_loss;  ///< at phi_k, T x []; its derivatives by phi_k are gradient_k
+  ParamSet next;     ///< phi_{k+1} as a function of phi_k and gradient_k
+};
+
 /// What a kernel method solved for its n support examples:
 /// (gram + lambda I) coefficients = targets.
 struct KernelSolution {
@@ -86,7 +93,8 @@ struct Learned {
   /// point, k = 0.
   std::function<Var(std::int64_t k, Var x)> predict;
   std::int64_t steps = 0;
-  Trajectory trajectory;  ///< empty for closed forms
+  Trajectory trajectory;          ///< empty for closed forms
+  std::vector<CutStep> cut = {};  ///< one for each step, or none
   std::vector<Diagnostic> diagnostics;
   std::vector<Assumption> assumptions;
   std::optional<KernelSolution> kernel = {};

@@ -1,5 +1,6 @@
 #include "meta/outer/displacement.h"
 #include "meta/method/part.h"
+#include "meta/outer/hessian_vector.h"
 #include "meta/settings/refuse.h"
 
 namespace metatape {
@@ -30,8 +31,7 @@ void check_displacement(const Config& c) {
             "would be learned; use differentiated");
   refuse_if(c.inner.exact_from > 0, "inner.exact_from",
             "displacement differentiates through no inner gradient; drop it");
-  refuse_if(c.inner.hvp == "difference", "inner.hvp",
-            "displacement has no Hessian-vector products; drop it");
+  refuse_hessian_products(c, "displacement");
   refuse_if(c.outer.query_loss != "last" || !active_regularizers(c).empty(), "outer.gradient",
             "displacement minimises no query loss, so its weights and regularizers have no "
             "effect; use differentiated or drop them");

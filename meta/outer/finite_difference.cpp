@@ -2,6 +2,7 @@
 
 #include "engine/ops.h"
 #include "meta/method/part.h"
+#include "meta/outer/hessian_vector.h"
 #include "meta/settings/refuse.h"
 
 namespace metatape {
@@ -37,8 +38,7 @@ void check_finite_difference(const Config& c) {
   refuse_if(c.outer.difference <= 0, "outer.difference",
             "{} divides by it; expected a number > 0, found {}", c.outer.gradient,
             c.outer.difference);
-  refuse_if(c.inner.hvp == "difference", "inner.hvp", "{} has no Hessian-vector products; drop it",
-            c.outer.gradient);
+  refuse_hessian_products(c, c.outer.gradient.c_str());
   refuse_if(!active_regularizers(c).empty(), "outer.gradient",
             "{} perturbs by the query loss alone and would leave out the regularizer; use "
             "outer.gradient=implicit",

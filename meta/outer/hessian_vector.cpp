@@ -5,6 +5,7 @@
 
 #include "engine/autodiff.h"
 #include "engine/ops.h"
+#include "meta/settings/refuse.h"
 
 namespace metatape {
 namespace {
@@ -34,9 +35,26 @@ class ReverseRecursion : public MetaGradient {
 
 }  // namespace
 
+HessianProduct hessian_product(const Config& c) {
+  if (c.inner.hvp == "difference") return HessianProduct::difference;
+  return c.inner.hvp == "forward" ? HessianProduct::forward : HessianProduct::reverse;
+}
+
+bool has_exact_products(const Config& c) {
+  if (c.inner.hvp == "difference") return false;
+  const bool through_steps = c.inner.solver == "gradient" && c.inner.order == "exact" &&
+                             c.inner.steps > 0 && c.outer.gradient == "differentiated";
+  return through_steps || c.outer.gradient == "implicit";
+}
+
+void refuse_hessian_products(const Config& c, const char* meta_gradient) {
+  refuse_if(c.inner.hvp != "exact", "inner.hvp", "{} has no Hessian-vector products; drop it",
+            meta_gradient);
+}
+
 SupportHessian::SupportHessian(const TaskBatch& tasks, const ParamSet& phi, HessianProduct product)
     : tasks_(tasks), phi_(phi), product_(product) {
-  if (product_ == HessianProduct::exact) gradient_ = gradient_at(phi_);
+  if (product_ != HessianProduct::difference) gradient_ = gradient_at(phi_);
 }
 
 ParamSet SupportHessian::gradient_at(const ParamSet& phi) const {
@@ -46,8 +64,11 @@ ParamSet SupportHessian::gradient_at(const ParamSet& phi) const {
 
 ParamSet SupportHessian::times(const ParamSet& v) const {
   const ParamSet direction = stop_gradient(v);
-  if (product_ == HessianProduct::exact)
+  if (product_ == HessianProduct::reverse)
     return stop_gradient(grad(dot(gradient_, direction), phi_));
+  if (product_ == HessianProduct::forward)
+    return stop_gradient(
+        phi_.with_values(jvp(gradient_.values(), phi_.values(), direction.values())));
   const Var length = norm(direction);
   const DType dtype = length.dtype();
   // A zero direction has a zero product: the bound keeps its step finite.

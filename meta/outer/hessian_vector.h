@@ -1,15 +1,25 @@
 #pragma once
 
 #include "meta/method/method.h"
+#include "meta/settings/config.h"
 
 namespace metatape {
 
-/// How a product with a Hessian is computed.
+/// How a product with a Hessian is computed. The first two are exact: engine/autodiff.h, HvpForm.
 enum class HessianProduct {
-  exact,       ///< grad <grad L(phi), v>: one more reverse sweep
+  reverse,     ///< grad <grad L(phi), v>: one more reverse sweep
+  forward,     ///< the derivative of grad L along v
   difference,  ///< (grad L(phi + r v) - grad L(phi - r v)) / (2 r), r = eps^(1/3) / |v|: gradients
                ///< alone. Error O(r^2 |v|^2) of the third derivative and eps / (r |v|) of rounding
 };
+
+HessianProduct hessian_product(const Config&);
+
+/// Whether the meta-gradient of these settings has exact products, in the one form or the other.
+bool has_exact_products(const Config&);
+
+/// Of meta-gradients without any products. Errors: usage, for settings that choose one.
+void refuse_hessian_products(const Config&, const char* meta_gradient);
 
 /// H = hess L_support(phi) of each task, as the map v -> H v. The result is a constant of v.
 class SupportHessian {

@@ -120,8 +120,7 @@ const Part<MetaGradient> implicit_part{
           return make_implicit({.lambda = c.inner.lambda,
                                 .cg_steps = c.inner.cg_steps,
                                 .damping = c.inner.damping,
-                                .product = c.inner.hvp == "exact" ? HessianProduct::exact
-                                                                  : HessianProduct::difference,
+                                .product = hessian_product(c),
                                 .truncate = c.inner.indefinite == "truncate"});
         },
     .check = check_solves_proximal_problem,

@@ -8,7 +8,7 @@ struct ImplicitOptions {
   double lambda = 2;          ///< of the proximal problem that phi* solves
   std::int64_t cg_steps = 5;  ///< fixed, so that the program is
   double damping = 0;
-  HessianProduct product = HessianProduct::exact;
+  HessianProduct product = HessianProduct::reverse;
   /// A task whose next direction p has p' A p <= 0 keeps the solution so far, or b / (1 + damping)
   /// if that is its first: Steihaug 1983, SIAM J. Numer. Anal. 20(3), algorithm 2.1, without the
   /// trust region. False: such a direction breaks an assumption.

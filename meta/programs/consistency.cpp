@@ -26,12 +26,12 @@ std::optional<RecordedProgram> record_consistency(const Config& config, const Mo
   Recording r = begin_recording(config, model);
   r.episodes = declare_episodes(*r.tape, layout, tasks_at_once(config), precision_of(config));
   const Objective objective = objective_of(layout.kind);
-  const auto measured =
-      task_consistency(compose(config), {.model = model,
-                                         .objective = objective,
-                                         .theta = broadcast_tasks(r.theta, tasks_at_once(config)),
-                                         .episode = r.episodes,
-                                         .iteration = trained_iterations(*r.tape, config)});
+  const auto measured = task_consistency(compose_learning(config),
+                                         {.model = model,
+                                          .objective = objective,
+                                          .theta = broadcast_tasks(r.theta, tasks_at_once(config)),
+                                          .episode = r.episodes,
+                                          .iteration = trained_iterations(*r.tape, config)});
   if (!measured) return std::nullopt;
   const std::vector<Var> fetch{mean_tasks(measured->phase), mean_tasks(measured->amplitude)};
   return end_recording(std::move(r), layout, {.fetch = fetch, .update = {}, .target = target});

@@ -51,9 +51,13 @@ MemoryNeed memory_need(const Program& program) {
   return need;
 }
 
-void check_memory(const MemoryNeed& need, const Config& config) {
-  const std::size_t limit = config.train.max_memory ? std::size_t(config.train.max_memory) << 20
-                                                    : free_memory(need.device);
+std::size_t memory_limit(const MemoryNeed& need, const Config& config) {
+  return config.train.max_memory ? std::size_t(config.train.max_memory) << 20
+                                 : free_memory(need.device);
+}
+
+void check_memory(const MemoryNeed& need, const Config& config, const std::string& remedy) {
+  const std::size_t limit = memory_limit(need, config);
   const std::size_t wanted = need.total_bytes();
   if (wanted <= limit) return;
   const char* what = config.train.max_memory       ? "train.max_memory"
@@ -63,7 +67,7 @@ void check_memory(const MemoryNeed& need, const Config& config) {
        "this program needs {:.1f} MiB ({} tasks at once, {} inner steps), {} is {} MiB; use "
        "{}",
        double(wanted) / (1 << 20), tasks_at_once(config, need.ranks), config.inner.steps, what,
-       limit >> 20, advice(need, config, limit));
+       limit >> 20, remedy.empty() ? advice(need, config, limit) : remedy);
 }
 
 }  // namespace metatape

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "engine/program.h"
 #include "meta/settings/config.h"
@@ -22,7 +23,11 @@ MemoryNeed memory_need(const Program&);
 /// Of the tasks that the need is for, those whose values fit the limit: at least 1.
 std::int64_t tasks_that_fit(const MemoryNeed&, std::size_t limit, std::int64_t tasks);
 
-/// Errors: memory, naming what is needed, what there is, and settings that need less.
-void check_memory(const MemoryNeed&, const Config&);
+/// Bytes that there are: train.max_memory or, where that is not set, what the device has free.
+std::size_t memory_limit(const MemoryNeed&, const Config&);
+
+/// Errors: memory, naming what is needed, what there is, and settings that need less: `remedy`, or
+/// a guess at them.
+void check_memory(const MemoryNeed&, const Config&, const std::string& remedy = {});
 
 }  // namespace metatape

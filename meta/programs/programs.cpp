@@ -179,13 +179,13 @@ RecordedProgram record_evaluation(const Config& config, const Model& model,
     r.episodes = declare_episodes(tape, input.layout, tasks, dtype);
   }
   const Objective objective = objective_of(input.layout.kind);
-  AdaptationCurve curve =
-      record_adaptation_curve(compose(config), {.model = model,
-                                                .objective = objective,
-                                                .theta = r.theta,
-                                                .episode = r.episodes,
-                                                .iteration = trained_iterations(tape, config),
-                                                .protocol = protocol_of(config)});
+  AdaptationCurve curve = record_adaptation_curve(compose_learning(config),
+                                                  {.model = model,
+                                                   .objective = objective,
+                                                   .theta = r.theta,
+                                                   .episode = r.episodes,
+                                                   .iteration = trained_iterations(tape, config),
+                                                   .protocol = protocol_of(config)});
   std::vector<Var> fetch = std::move(curve.loss);
   fetch.insert(fetch.end(), curve.score.begin(), curve.score.end());
   return end_recording(std::move(r), input, {.fetch = fetch, .update = {}, .target = target});
@@ -196,7 +196,7 @@ RecordedProgram record_prediction(const Config& config, const Model& model,
   Recording r = begin_recording(config, model);
   Tape& tape = *r.tape;
   r.episodes = declare_episodes(tape, layout, 1, precision_of(config));
-  const Method method = compose(config);
+  const Method method = compose_learning(config);
   const Objective objective = objective_of(layout.kind);
   const TaskBatch task{.model = model,
                        .objective = objective,

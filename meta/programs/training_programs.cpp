@@ -17,6 +17,7 @@ Config settings_at(const Config& config, std::int64_t iteration) {
   if (iteration < config.inner.exact_from) {
     now.inner.order = "first";
     now.inner.recompute = false;
+    if (now.inner.hvp == "forward") now.inner.hvp = "exact";
   }
   if (iteration < config.outer.unlabelled_until) {
     now.outer.query_loss = "unlabelled";

@@ -75,8 +75,11 @@ std::vector<Field> own_fields() {
              "implicit gradient, where its system is not positive definite: the run fails, or "
              "conjugate gradients of the task stop there",
              {"fail", "truncate"}, MT_AT(inner.indefinite)),
-      choice("inner.hvp", "Hessian-vector products: exact, or central differences of gradients",
-             {"exact", "difference"}, MT_AT(inner.hvp)),
+      choice("inner.hvp",
+             "Hessian-vector products. reverse: <gradient, v> differentiated again, forward: the "
+             "gradient differentiated along v, equal to rounding; exact: reverse, or what "
+             "train.max_memory makes the cheaper one; difference: central differences of gradients",
+             {"exact", "reverse", "forward", "difference"}, MT_AT(inner.hvp)),
       choice("inner.rates",
              "fixed: inner.lr; per_element: learned for each element; per_layer_step: learned for "
              "each array and step. Learned ones start at inner.lr",

@@ -63,7 +63,8 @@ TEST(GoldenMethods, Maml) {
 }
 
 TEST(GoldenMethods, MamlByTheReverseRecursion) {
-  for (const HessianProduct product : {HessianProduct::exact, HessianProduct::difference}) {
+  for (const HessianProduct product :
+       {HessianProduct::reverse, HessianProduct::forward, HessianProduct::difference}) {
     Golden g;
     expect_golden(g.gradient(gradient_steps(true), 3, make_reverse_recursion(kRate, product)),
                   2.678784, "3 steps");

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "meta/programs/fit_to_memory.h"
+#include "meta/programs/training_programs.h"
 #include "meta/training/trainer.h"
 #include "tests/meta/small_workload.h"
 #include "tests/support/compare.h"
@@ -97,60 +97,6 @@ TEST(TaskChunks, AreRefusedWhereTheyMakeNoSense) {
   expect_error(ErrorKind::usage, "similarity needs the gradients of all tasks at once", [&] {
     check({"outer.tasks=6", "outer.chunk=3", "outer.combine=similarity"});
   });
-}
-
-// ---- fitting -----------------------------------------------------------------------------------
-
-class FitToMemory : public testing::Test {
- protected:
-  FitToMemory() : w_(image_workload()) {
-    w_.config.outer.tasks = 64;
-    w_.config.inner.steps = 4;
-  }
-  Fit fit(std::int64_t mib) {
-    w_.config.train.max_memory = mib;
-    return fit_to_memory(w_.config, w_.model, w_.training->layout(), {});
-  }
-  static std::int64_t mib_of(const Fit& f) {
-    return std::int64_t(memory_need(f.programs).total_bytes() >> 20) + 1;
-  }
-
-  Workload w_;
-};
-
-TEST_F(FitToMemory, LeavesAloneWhatFits) {
-  const Fit unlimited = fit(0);
-  EXPECT_EQ(unlimited.change, "");
-  const Fit enough = fit(mib_of(unlimited));
-  EXPECT_EQ(enough.change, "");
-  EXPECT_EQ(enough.config.outer.chunk, 0);
-}
-
-TEST_F(FitToMemory, TakesTheLargestChunkThatFits) {
-  const std::int64_t all = mib_of(fit(0));
-  const Fit half = fit(all * 3 / 4);
-  EXPECT_EQ(half.config.outer.chunk, 32);
-  EXPECT_FALSE(half.config.inner.recompute);
-  EXPECT_EQ(half.programs.stages.back().step.runs, 2);
-  EXPECT_LE(mib_of(half), all * 3 / 4);
-  EXPECT_NE(half.change.find("32 of 64 tasks at a time"), std::string::npos) << half.change;
-}
-
-TEST_F(FitToMemory, RecomputesWhereOneTaskIsTooLarge) {
-  w_.config.outer.tasks = 1;
-  w_.config.inner.steps = 30;
-  w_.model = make_conv4({.height = 16, .width = 16, .classes = 3, .filters = 32});
-  const std::int64_t all = mib_of(fit(0));
-  const Fit f = fit(all * 7 / 8);
-  EXPECT_TRUE(f.config.inner.recompute);
-  EXPECT_NE(f.change.find("% FLOPs"), std::string::npos) << f.change;
-  EXPECT_LE(mib_of(f), all * 7 / 8);
-}
-
-TEST_F(FitToMemory, SaysWhatNothingCanFit) {
-  w_.model = make_conv4({.height = 16, .width = 16, .classes = 3, .filters = 32});
-  expect_error(ErrorKind::memory, "train.max_memory is 1 MiB; use fewer task.queries",
-               [&] { fit(1); });
 }
 
 }  // namespace

@@ -41,6 +41,18 @@ TEST(PlanCommand, RecomputationNeedsLessMemoryAndMoreArithmetic) {
   EXPECT_GT(again.at("flops").get<double>(), kept.at("flops").get<double>());
 }
 
+TEST(PlanCommand, SaysWhatFittingAMemoryLimitCosts) {
+  const Workplace place;
+  const Arguments plan{"plan", "--json", "--recipe", "omniglot-5w1s-imaml"};
+  const double needed = place.result_of(plan).at("arena_bytes").get<double>();
+  const std::string limit = std::to_string(std::int64_t(needed / 2) >> 20);
+  const CommandResult r = place.run(plan + settings({"train.max_memory=" + limit}));
+  EXPECT_EQ(r.exit_code, 0);
+  EXPECT_NE(r.errors.find("train.max_memory=" + limit + ": "), std::string::npos) << r.errors;
+  EXPECT_NE(r.errors.find("% bytes read and written"), std::string::npos) << r.errors;
+  EXPECT_LE(r.json().at("arena_bytes").get<double>(), needed / 2);
+}
+
 TEST(PlanCommand, ListsTheProgramForPeople) {
   const SmallRun run;
   const CommandResult r = run.run(Arguments{"plan", "--listing", "--json"} + small_settings());

@@ -66,6 +66,7 @@ void plan_command(const PlanArguments& a, const Output& output) {
                         {"parameters", model.parameter_count()},
                         {"runs", recorded.runs},
                         {"recompute", config.inner.recompute},
+                        {"hvp", config.inner.hvp},
                         {"threads", target.threads},
                         {"device", o.device}};
   if (a.ranks > 1) result["ranks"] = ranks.json;

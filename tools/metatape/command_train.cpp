@@ -107,7 +107,7 @@ void train_command(const TrainArguments& a, Processes& processes, const Output& 
   Fit fit = resuming
                 ? Fit{config, record_training_programs(config, workload.model, input, target), {}}
                 : fit_to_memory(config, workload.model, input, target);
-  check_memory(memory_need(fit.programs), config);
+  check_fit(fit, workload.model, input, target);
   config = workload.config = fit.config;
   const TrainingPrograms& programs = fit.programs;
   if (ranks.size() > 1) ranks.require_equal(common_start(config, data, programs, a.run));
