@@ -187,11 +187,13 @@ class SharedSums {
     const auto direct = [=, this] { return emit_sum(s); };
     if (there_.contains(key)) return {0, direct};
     if (const auto known = ways_.find(key); known != ways_.end()) return known->second;
-    const bool is_wanted = !ways_.empty() && is_asked(s);
-    ways_[key] = {};
     Way best{bytes(s.a) + (s.b < 0 || s.b == s.a ? 0 : bytes(s.b)) + instruction_, direct};
-    s.b < 0 ? consider_parts(s, best) : consider_factors(s, best);
-    if (is_wanted) best.bytes = 0;
+    if (depth_ < kDeepest) {
+      ++depth_;
+      s.b < 0 ? consider_parts(s, best) : consider_factors(s, best);
+      --depth_;
+    }
+    if (depth_ > 0 && is_asked(s)) best.bytes = 0;
     return ways_[key] = best;
   }
 
@@ -274,23 +276,27 @@ class SharedSums {
     if (extent(s, -2) == 1 && extent(s, -3) == 1) return as_it_is(x);
     if (from.op == OpId::pool_scatter && from.inputs[1] == index && !pool_windows_overlap(pool))
       return as_it_is(from.inputs[0]);
-    const Way direct{there_.contains(gather_key(x, index)) ? 0 : bytes(x) + 2 * bytes(index),
-                     [=, this] { return emit_gather(x, index, pool); }};
-    if (!is_elementwise(from)) return direct;
+    Way direct{there_.contains(gather_key(x, index)) ? 0 : bytes(x) + 2 * bytes(index),
+               [=, this] { return emit_gather(x, index, pool); }};
+    if (!is_elementwise(from) || depth_ == kDeepest) return direct;
+    const std::string key = gather_key(x, index);
+    if (const auto known = ways_.find(key); known != ways_.end()) return known->second;
     std::vector<Way> operands;
     Way inside{0, {}};
+    ++depth_;
     for (const int input : from.inputs) {
       operands.push_back(way_to_gather(input, index, pool));
       inside.bytes += operands.back().bytes;
     }
+    --depth_;
     // From one operand of that size it is as cheap, and the next gather may find it done.
-    if (inside.bytes > direct.bytes) return direct;
+    if (inside.bytes > direct.bytes) return ways_[key] = direct;
     inside.build = [=, this, op = from.op, attr = from.attr] {
       std::vector<int> inputs;
       for (const Way& operand : operands) inputs.push_back(operand.build());
       return emit(op, inputs, attr);
     };
-    return inside;
+    return ways_[key] = inside;
   }
 
   // ---- the sweep -------------------------------------------------------------------------------
@@ -301,18 +307,26 @@ class SharedSums {
   }
 
   int replacement() {
+    ways_.clear();
     if (current_.op == OpId::pool_gather) {
       const Way way = way_to_gather(current_.inputs[0], current_.inputs[1], current_.attr);
       return way.build();
     }
     if (!is_sum(current_)) return keep();
-    const Sum s = sum_of(current_, nodes_);
+    Sum s = sum_of(current_, nodes_);
+    s.a = seen(s.a);
+    if (s.b >= 0) s.b = seen(s.b);
     const std::size_t before = nodes_.size();
     const int sum = way_to(s).build();
+    there_.try_emplace(key_of(s), sum);
     if (sum == int(before) && is_sum(node(sum)) && node(sum).inputs == current_.inputs)
       nodes_.back() = current_;  // itself, with as many axes as it had
     return reshaped(sum, current_.type.shape);
   }
+
+  /// Operations between a sum and its parts: a batch norm has less than ten, and a chain of
+  /// thousands, as updates of parameters make, is not followed to its end.
+  static constexpr int kDeepest = 32;
 
   Graph& graph_;
   const double instruction_;
@@ -323,6 +337,7 @@ class SharedSums {
   std::unordered_set<std::string> asked_;
   std::unordered_map<std::string, int> there_;
   std::unordered_map<std::string, Way> ways_;  ///< for the sum that is looked at
+  int depth_ = 0;
 };
 
 }  // namespace

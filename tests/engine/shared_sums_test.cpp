@@ -163,6 +163,16 @@ TEST(SharedSums, GatherAfterWhatTakesTwoLargeOperands) {
   EXPECT_EQ(passes(program, {OpId::add}), 1);
 }
 
+// A chain of additions that reads each value twice, longer than any stack is deep.
+TEST(SharedSums, EndOnLongChains) {
+  Sandbox s;
+  const Var x = uneven(s, kImages), index = max_pool_index(x);
+  Var sum = x;
+  for (int k = 0; k < 20000; ++k) sum = affine(sum + sum, 0.5, 0);
+  const Program program = program_of(s.tape, {sum_to(sum, kChannels), pool_gather(sum, index)});
+  EXPECT_EQ(sums(program), 1);
+}
+
 class SharedSumsOfMetaGradients : public testing::TestWithParam<bool> {};
 INSTANTIATE_TEST_SUITE_P(, SharedSumsOfMetaGradients, testing::Bool(),
                          [](const auto& info) { return info.param ? "Recomputed" : "Kept"; });
