@@ -18,5 +18,6 @@ configure_package_config_file(tools/cmake/metatapeConfig.cmake.in metatapeConfig
 write_basic_package_version_file(metatapeConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/metatapeConfig.cmake
               ${PROJECT_BINARY_DIR}/metatapeConfigVersion.cmake
-              tools/cmake/mpi.cmake tools/cmake/nccl.cmake tools/cmake/onednn.cmake
+              tools/cmake/mpi.cmake tools/cmake/mt_find_library.cmake tools/cmake/nccl.cmake
+              tools/cmake/onednn.cmake
         DESTINATION ${package_folder})

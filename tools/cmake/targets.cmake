@@ -7,6 +7,9 @@ function(mt_configure target)
       # One rounding per operation, wherever the code is inlined: the same bits in every build.
       -ffp-contract=off>
     $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${MT_WARNINGS_AS_ERRORS}>>:-Werror>)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)  # our pragmas are hints to g++
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-unknown-pragmas>)
+  endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # A false alarm of g++ 12 for "text" + std::string (GCC bug 105651).
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
