@@ -51,9 +51,10 @@ std::string latest_checkpoint(const fs::path& folder) {
   return latest;
 }
 
-/// Waits for a checkpoint, whichever: a run keeps its last two.
+/// Waits for a checkpoint, whichever: a run keeps its last two. It is there after a second; under
+/// the address sanitizer, four ranks on a busy machine need more than 30.
 bool saves(const fs::path& folder) {
-  for (int tries = 0; tries < 600 && latest_checkpoint(folder).empty(); ++tries)
+  for (int tries = 0; tries < 2400 && latest_checkpoint(folder).empty(); ++tries)
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   return !latest_checkpoint(folder).empty();
 }
