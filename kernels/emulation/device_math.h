@@ -7,6 +7,8 @@
 
 #include <bit>
 
+// NOLINTBEGIN(bugprone-reserved-identifier): CUDA's names
+
 template <class T>
 T __ldg(const T* address) {
   return *address;
@@ -32,6 +34,8 @@ inline int __ffs(int x) { return x ? std::countr_zero(unsigned(x)) + 1 : 0; }
 inline unsigned __umulhi(unsigned x, unsigned y) {
   return unsigned((unsigned long long){x} * y >> 32);
 }
+
+// NOLINTEND(bugprone-reserved-identifier)
 
 inline int min(int x, int y) { return y < x ? y : x; }
 inline int max(int x, int y) { return x < y ? y : x; }

@@ -9,6 +9,8 @@
 #include "kernels/emulation/device_math.h"
 #include "kernels/emulation/kernel_calls.h"
 
+// NOLINTBEGIN(bugprone-reserved-identifier): CUDA's names
+
 #define __global__
 #define __device__
 #define __host__
@@ -104,3 +106,5 @@ inline int __syncthreads_or(int predicate, MT_SITE) {
 
 inline void __threadfence() {}
 inline void __threadfence_block() {}
+
+// NOLINTEND(bugprone-reserved-identifier)

@@ -154,7 +154,8 @@ void launch(Operation operation) {
   cudaStreamCaptureStatus capture;
   cudaStreamIsCapturing(operation.stream, &capture);
   for (NcclCall& call : operation.calls) call.captured = capture == cudaStreamCaptureStatusActive;
-  enqueue(operation.stream, [operation = std::move(operation)] { operation.run(); });
+  const cudaStream_t stream = operation.stream;
+  enqueue(stream, [operation = std::move(operation)] { operation.run(); });
 }
 
 struct Group {

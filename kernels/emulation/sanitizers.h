@@ -6,6 +6,7 @@
 #include <cstddef>
 
 extern "C" {
+// NOLINTBEGIN(bugprone-reserved-identifier): the sanitizers' names
 [[gnu::weak]] void __sanitizer_start_switch_fiber(void** save, const void* bottom, size_t size);
 [[gnu::weak]] void __sanitizer_finish_switch_fiber(void* save, const void** bottom, size_t* size);
 [[gnu::weak]] void __sanitizer_set_death_callback(void (*callback)());
@@ -17,6 +18,7 @@ extern "C" {
 [[gnu::weak]] void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 [[gnu::weak]] void __tsan_acquire(void* address);
 [[gnu::weak]] void __tsan_release(void* address);
+// NOLINTEND(bugprone-reserved-identifier)
 }
 
 namespace metatape::kernels::emulation {

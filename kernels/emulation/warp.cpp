@@ -125,7 +125,7 @@ void Grid::finish_group(Warp& warp, WarpGroup& group) {
   if (group.operation == WarpOperation::multiply_matrices) {
     MatrixFragments* lanes[kWarp];
     for (int lane = 0; lane < kWarp; ++lane) {
-      lanes[lane] = reinterpret_cast<MatrixFragments*>(group.argument[lane].value);
+      lanes[lane] = std::bit_cast<MatrixFragments*>(group.argument[lane].value);
     }
     multiply_fragments(lanes);
   }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 namespace metatape {
@@ -14,7 +15,7 @@ constexpr double kTerminalSeconds = 0.2, kPlainSeconds = 10;
 }  // namespace
 
 std::string clock_text(double seconds) {
-  const auto s = std::int64_t(seconds + 0.5);
+  const std::int64_t s = std::llround(seconds);
   return s < 3600 ? fmt::format("{:02}:{:02}", s / 60, s % 60)
                   : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }

@@ -112,7 +112,7 @@ std::optional<fs::path> RunFolder::latest_checkpoint() const {
 
 fs::path RunFolder::save(std::int64_t iteration, const Checkpoint& checkpoint,
                          std::span<const Parameter> parameters) {
-  const fs::path file = path_ / fmt::format("checkpoint-{:010}.safetensors", iteration);
+  fs::path file = path_ / fmt::format("checkpoint-{:010}.safetensors", iteration);
   if (!writes_) return file;
   save_checkpoint(file, checkpoint, parameters);
   std::vector<fs::path> all = checkpoints(path_);

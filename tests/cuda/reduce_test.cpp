@@ -187,8 +187,9 @@ TEST_F(Sum, StaysWithinItsBoundForEqualTerms) {
   constexpr std::int64_t kCount = 1 << 20;
   const std::vector<float> a(1, 0.1f);
   for (std::int64_t columns : {1, 8}) {
-    const LoopNest nest{2, {kCount / columns, columns}};
-    const double terms = double(kCount / columns), exact = terms * double(a[0]);
+    const std::int64_t rows = kCount / columns;
+    const LoopNest nest{2, {rows, columns}};
+    const double terms = double(rows), exact = terms * double(a[0]);
     const double bound = 4 * double(std::numeric_limits<float>::epsilon()) * std::sqrt(terms);
     for (float y : on_device({nest, 0b01, {0, 0}, {}, a, {}})) {
       EXPECT_LE(std::abs(double(y) - exact), bound * exact);

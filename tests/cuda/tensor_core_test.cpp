@@ -126,7 +126,7 @@ std::vector<float> three_groups(bool late, bool waits) {
   for (int i = 0; i < 128; ++i) values[i] = float(i + 1);
   const DeviceArray<float> from(values), seen(96);
   MT_LAUNCH(three_groups_kernel, 1, 32, 0, nullptr)(from, seen, waits);
-  const std::vector<float> result = seen.read();
+  std::vector<float> result = seen.read();
   settings = before;
   return result;
 }

@@ -178,7 +178,7 @@ TEST(Verify, CatchesMissingFetchesAndUpdates) {
 TEST(Compile, RefusesRequestsThatDoNotFitTheTape) {
   Sandbox s, other;
   const Var x = s.scalar(2), y = exp(x), foreign = other.scalar(2);
-  auto compiled = [&](std::vector<Var> fetch, std::vector<Update> update) {
+  auto compiled = [&](const std::vector<Var>& fetch, const std::vector<Update>& update) {
     compile(s.tape, {.fetch = fetch, .update = update});
   };
   expect_error(ErrorKind::usage, "a fetched value is not of this tape",

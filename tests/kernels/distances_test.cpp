@@ -104,7 +104,8 @@ TEST(SquaredDistances, OfEqualRowsAreExactlyZero) {
   for (const std::int64_t n : {1, 33, 70}) {
     reference::Random random(5);
     const std::int64_t d = 131;
-    const auto x = reference::random_values<float>(n * d, random), y = x;
+    const auto x = reference::random_values<float>(n * d, random);
+    const std::vector<float> y(x.begin(), x.end());
     const auto found =
         distances(SquaredDistancesArgs<float>{1, 1, n, n, d, 0, 0, x.data(), y.data(), nullptr}, 1);
     for (std::int64_t i = 0; i < n; ++i)

@@ -26,7 +26,7 @@ TEST(StridedLoops, MergeOnlyWhereEveryOperandContinues) {
 }
 
 TEST(StridedLoops, KeepOverlappingWindowsApart) {
-  const auto loops = canonical_loops<1>({2, {3, 4}}, {{1, 1}});
+  const auto loops = canonical_loops<1>({2, {3, 4}}, {Extents{1, 1}});
   EXPECT_EQ(loops.rank(), 2);
 }
 

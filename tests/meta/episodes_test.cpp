@@ -211,7 +211,7 @@ TEST(Rotate, MovesPixelsCounterClockwise) {
 
 TEST(ImageEpisodes, DigestIsGoldenAndTellsTasksApart) {
   const auto set = small_set(30, 12, 3, 3);
-  const auto digest = [&](ImageEpisodesOptions options, std::uint32_t episodes = 50) {
+  const auto digest = [&](const ImageEpisodesOptions& options, std::uint32_t episodes = 50) {
     return episodes_digest(ImageEpisodes(set, options), episodes);
   };
   const std::string base = digest({.seed = 1});
@@ -227,14 +227,14 @@ TEST(ImageEpisodes, RefuseMoreWaysThanClasses) {
   const auto set = small_set(4, 5, 3, 3);
   expect_error(ErrorKind::usage, "5-way tasks need 5 classes, part 'train' of split 'all' has 4",
                [&] { ImageEpisodes(set, {.ways = 5}); });
-  ImageEpisodes(set, {.ways = 16, .rotations = Rotations::as_classes});
+  const ImageEpisodes turned(set, {.ways = 16, .rotations = Rotations::as_classes});
   expect_error(ErrorKind::usage, "17-way tasks need 17 classes",
                [&] { ImageEpisodes(set, {.ways = 17, .rotations = Rotations::as_classes}); });
 }
 
 TEST(ImageEpisodes, RefuseClassesWithTooFewImages) {
   const auto set = small_set(6, 5);
-  ImageEpisodes(set, {.shots = 2, .queries = 3});
+  const ImageEpisodes enough(set, {.shots = 2, .queries = 3});
   expect_error(ErrorKind::usage, "class 'class0' has 5 images, 2 shots and 4 queries need more",
                [&] { ImageEpisodes(set, {.shots = 2, .queries = 4}); });
   expect_error(ErrorKind::usage, "class 'class0' has 5 images",

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "meta/combine/combination.h"
 #include "meta/outer/implicit.h"
 #include "meta/outer/query_loss.h"
@@ -21,7 +23,7 @@ Values gradient_of(SmallProblem& p, std::shared_ptr<const MetaGradient> meta_gra
   const Method method{.adaptation = make_proximal(kProximal),
                       .query_loss = make_last_step_loss(),
                       .regularizers = {},
-                      .meta_gradient = meta_gradient,
+                      .meta_gradient = std::move(meta_gradient),
                       .combination = make_mean(),
                       .steps = steps,
                       .test_steps = steps};

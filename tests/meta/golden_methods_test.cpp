@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "meta/adapt/gradient_steps.h"
 #include "meta/adapt/proximal.h"
 #include "meta/combine/combination.h"
@@ -30,10 +32,10 @@ struct Golden : ScalarProblem {
 
   Values gradient(std::shared_ptr<const Adaptation> adaptation, std::int64_t steps,
                   std::shared_ptr<const MetaGradient> meta_gradient) {
-    const Method method{.adaptation = adaptation,
+    const Method method{.adaptation = std::move(adaptation),
                         .query_loss = make_last_step_loss(),
                         .regularizers = {},
-                        .meta_gradient = meta_gradient,
+                        .meta_gradient = std::move(meta_gradient),
                         .combination = make_mean(),
                         .steps = steps,
                         .test_steps = steps};

@@ -104,7 +104,8 @@ struct ImageProblem {
   Var labels(std::int64_t per_class) {
     std::vector<double> values;
     for (std::int64_t t = 0; t < kTasks; ++t)
-      for (std::int64_t i = 0; i < kWays * per_class; ++i) values.push_back(double(i / per_class));
+      for (std::int64_t c = 0; c < kWays; ++c)
+        for (std::int64_t i = 0; i < per_class; ++i) values.push_back(double(c));
     return s.value(Shape{kWays * per_class}.with_tasks(kTasks), values, DType::i32);
   }
 

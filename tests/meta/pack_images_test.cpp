@@ -83,11 +83,10 @@ TEST(AreaResize, MatchesAnIntegralInFloatingPoint) {
         double sum = 0;
         for (int i = 0; i < 105; ++i)
           for (int j = 0; j < 47; ++j)
-            sum += overlap(i, y, high) * overlap(j, x, wide) *
-                   image.pixels[std::size_t((i * 47 + j) * 3 + c)];
+            sum += overlap(i, y, high) * overlap(j, x, wide) * image.pixels[(i * 47 + j) * 3 + c];
         const double mean = sum / (high * wide);
         ASSERT_GT(mean, 1);
-        EXPECT_NEAR(small.pixels[std::size_t((y * 13 + x) * 3 + c)], mean,
+        EXPECT_NEAR(small.pixels[(y * 13 + x) * 3 + c], mean,
                     0.5 + tolerance::kExactForms);  // rounding to a byte
       }
     }

@@ -18,7 +18,7 @@ constexpr std::size_t kBackgroundAlphabets = 30;
 std::string drawing_file(int character, int drawer) {
   Image page = uniform_image(105, 105, 1, 255);
   for (int y = 0; y < 5 * drawer; ++y)
-    for (int x = 0; x < character + 1; ++x) page.pixels[std::size_t(y * 105 + x)] = 0;
+    for (int x = 0; x < character + 1; ++x) page.pixels[y * 105 + x] = 0;
   return encode_png(page);
 }
 

@@ -173,7 +173,7 @@ struct Instance {
       for (std::int64_t e = 0; e < value.elements(); ++e)
         value.set_at(e, value.at(e) + step * *d++);
     }
-    const Values results = run(fetch);
+    Values results = run(fetch);
     s.store = kept;
     return results;
   }

@@ -26,7 +26,8 @@ const Normalisation kNormalisations[] = {
 
 double normalised(std::span<const Tensor> x, const Index& at) {
   const Shape& s = x[0].shape();
-  const double count = double(s.elements_per_task() / s[-1]);
+  const std::int64_t positions = s.elements_per_task() / s[-1];
+  const double count = double(positions);
   double mean = 0, variance = 0;
   auto for_each_of_channel = [&](auto&& body) {
     for (const Index& other : indices_of(s.with_tasks(1))) {

@@ -15,7 +15,7 @@ namespace metatape {
 namespace {
 
 /// What is measured of a case. L is <weights, y>, S is <weights, y + y^2 / 2>, J the Jacobian of y.
-enum Quantity {
+enum Quantity : std::size_t {
   kValue,
   kLoss,
   kGradient,          // of L
@@ -81,16 +81,16 @@ struct Recording {
   }
 
  private:
-  void record_second_order(Var loss, int first) {
-    quantity[std::size_t(first)] = hvp(loss, variables, v, HvpForm::reverse_over_reverse);
-    quantity[std::size_t(first + 1)] = hvp(loss, variables, v, HvpForm::forward_over_reverse);
-    quantity[std::size_t(first + 2)] = hvp(loss, variables, u, HvpForm::reverse_over_reverse);
+  void record_second_order(Var loss, std::size_t first) {
+    quantity[first] = hvp(loss, variables, v, HvpForm::reverse_over_reverse);
+    quantity[first + 1] = hvp(loss, variables, v, HvpForm::forward_over_reverse);
+    quantity[first + 2] = hvp(loss, variables, u, HvpForm::reverse_over_reverse);
   }
 };
 
 std::vector<Quantity> all_quantities() {
   std::vector<Quantity> all;
-  for (int q = 0; q < kQuantities; ++q) all.push_back(Quantity(q));
+  for (std::size_t q = 0; q < kQuantities; ++q) all.push_back(Quantity(q));
   return all;
 }
 
@@ -250,18 +250,15 @@ class Checker {
                         "<weights, J v> and <J' weights, v>");
   }
 
-  void second_order(const Measured& m, int hessian, int gradient, bool is_zero) {
-    const Values &hv = m[std::size_t(hessian)], &forward = m[std::size_t(hessian + 1)],
-                 &hu = m[std::size_t(hessian + 2)];
+  void second_order(const Measured& m, std::size_t hessian, Quantity gradient, bool is_zero) {
+    const Values &hv = m[hessian], &forward = m[hessian + 1], &hu = m[hessian + 2];
     if (is_zero) {
       expect_all_zero(hv, "H v of a function without curvature");
       expect_all_zero(forward, "H v, forward over reverse, of a function without curvature");
       return;
     }
-    expect_all_near(hv, central_difference(v_)[std::size_t(gradient)], tolerance::kHessianVector,
-                    "H v");
-    expect_all_near(hu, central_difference(u_)[std::size_t(gradient)], tolerance::kHessianVector,
-                    "H u");
+    expect_all_near(hv, central_difference(v_)[gradient], tolerance::kHessianVector, "H v");
+    expect_all_near(hu, central_difference(u_)[gradient], tolerance::kHessianVector, "H u");
     expect_all_near(forward, hv, tolerance::kExactForms, "H v, forward over reverse");
     expect_same_product(u_, hv, v_, hu, "u'Hv and v'Hu");
   }

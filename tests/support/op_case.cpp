@@ -38,7 +38,8 @@ using Random = std::mt19937_64;
 /// All places of the case's values on one line, in random order.
 std::vector<double> spaced_values(std::int64_t count, Random& random) {
   std::vector<double> values(static_cast<std::size_t>(count));
-  std::iota(values.begin(), values.end(), 0.25 - double(count / 2));
+  const std::int64_t half = count / 2;
+  std::iota(values.begin(), values.end(), 0.25 - double(half));
   std::shuffle(values.begin(), values.end(), random);
   for (double& value : values) value *= 0.1;
   return values;

@@ -51,7 +51,7 @@ nlohmann::json CommandResult::json() const {
   const std::size_t end = output.find_last_not_of('\n');
   const std::size_t start = output.rfind('\n', end);
   const std::string line = end == std::string::npos ? "" : output.substr(start + 1, end - start);
-  const auto parsed = nlohmann::json::parse(line, nullptr, false);
+  auto parsed = nlohmann::json::parse(line, nullptr, false);
   EXPECT_TRUE(parsed.is_object()) << "the last line is no JSON object: " << line << "\n" << errors;
   return parsed;
 }

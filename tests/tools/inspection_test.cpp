@@ -182,12 +182,12 @@ TEST(Lists, HoldWhatCanBeRun) {
   }
   EXPECT_GE(published, 8);
   const nlohmann::json listed = place.result_of({"algorithms"});
-  const nlohmann::json algorithms = listed.at("algorithms");
+  const nlohmann::json& algorithms = listed.at("algorithms");
   for (const char* name : {"maml", "fomaml", "anil", "boil"})
     EXPECT_TRUE(std::ranges::any_of(algorithms, [&](const auto& a) {
       return a.at("name") == name && !a.at("equation").empty() && !a.at("source").empty();
     })) << name;
-  const nlohmann::json parts = listed.at("parts");
+  const nlohmann::json& parts = listed.at("parts");
   EXPECT_TRUE(std::ranges::any_of(parts, [&](const auto& part) {
     return part.at("settings") == "inner.solver=rbf_ridge" && part.at("status") == "a reading";
   }));

@@ -11,7 +11,8 @@ namespace {
 // would be 31 MiB.
 constexpr double kMostGrowth = 1 << 20;
 
-double peak_bytes(const SmallRun& run, const std::string& out, std::vector<std::string> settings) {
+double peak_bytes(const SmallRun& run, const std::string& out,
+                  const std::vector<std::string>& settings) {
   const CommandResult r = run.run(run.train(out, settings));
   EXPECT_EQ(r.exit_code, 0) << r.errors;
   return double(r.peak_bytes);
