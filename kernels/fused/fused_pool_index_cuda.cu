@@ -10,8 +10,9 @@ namespace metatape::kernels {
 namespace {
 
 constexpr int kThreads = 128;
-/// As for the kernels of fused_cuda.cu.
-constexpr int kBlocksPerProcessor = 4;
+/// Up to 128 registers for a thread, as in fused_cuda.cu; single elements, with offsets of their
+/// own, may take 255 rather than spill.
+constexpr int blocks_per_processor(int width) { return width == 1 ? 2 : 4; }
 
 /// Steps of each operand inside a window.
 template <int kOperands, class Index>
@@ -22,7 +23,7 @@ struct WindowSteps {
 
 /// `at`: the first pixel of a window in each operand.
 template <int kWidth, int kOperands, class Index>
-__global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
+__global__ void __launch_bounds__(kThreads, blocks_per_processor(kWidth))
     fused_pool_index_kernel(const MT_GRID_CONSTANT Terms<kOperands> terms,
                             const MT_GRID_CONSTANT StridedIndex<kOperands, Index> at,
                             const MT_GRID_CONSTANT WindowSteps<kOperands, Index> window,
