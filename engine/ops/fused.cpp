@@ -1,6 +1,6 @@
 // Elementwise expressions, sums of them and the places of their maxima, as the fusion pass makes
-// them. They have no derivative
-// rule and no function in ops.h: passes run after the derivatives were recorded.
+// them. They have no derivative rule and no function in ops.h: passes run after the derivatives
+// were recorded.
 
 #include "engine/passes/fused_group.h"
 

@@ -6,6 +6,7 @@
 
 #include "engine/graph.h"
 #include "engine/ops/attributes.h"
+#include "engine/passes/append_node.h"
 #include "engine/passes/fuse_cost.h"
 
 namespace metatape {
@@ -76,11 +77,7 @@ class Moments {
   }
 
   int emit(OpId op, std::vector<int> inputs, const Attr& attr, const Node& like) {
-    std::vector<ValueType> types;
-    for (const int input : inputs) types.push_back(nodes_[std::size_t(input)].type);
-    const ValueType type = op_def(op).infer({op, types, attr, Loc::current()});
-    nodes_.push_back({op, type, std::move(inputs), attr, like.generation, like.instruction});
-    return int(nodes_.size()) - 1;
+    return append_node(nodes_, op, std::move(inputs), attr, like);
   }
 
   /// Row 0 or 1 of both moments, in the shape of the sum.

@@ -14,6 +14,7 @@
 
 #include "engine/graph.h"
 #include "engine/ops/attributes.h"
+#include "engine/passes/append_node.h"
 #include "engine/passes/fuse_cost.h"
 #include "engine/passes/fuse_expression.h"
 
@@ -122,12 +123,7 @@ class SharedSums {
   // ---- new nodes -------------------------------------------------------------------------------
 
   int emit(OpId op, std::vector<int> inputs, const Attr& attr) {
-    std::vector<ValueType> types;
-    for (const int input : inputs) types.push_back(node(input).type);
-    const ValueType type = op_def(op).infer({op, types, attr, Loc::current()});
-    nodes_.push_back(
-        {op, type, std::move(inputs), attr, current_.generation, current_.instruction});
-    return int(nodes_.size()) - 1;
+    return append_node(nodes_, op, std::move(inputs), attr, current_);
   }
 
   int reshaped(int id, const Shape& to) {
