@@ -27,8 +27,8 @@ constexpr double kRate = 0.1, kLambda = 2;
 constexpr ProximalOptions kProximal{.lambda = kLambda, .lr = kRate};
 constexpr std::int64_t kConverged = 100;  // each step contracts by 1 - 0.1 (2 + 2 + nu b)
 
-struct Golden : ScalarProblem {
-  Golden() : ScalarProblem(0.5, 2, 1, 3, -1) {}
+struct Golden : SmallParabola {
+  Golden() : SmallParabola(0.5, 2, 1, 3, -1) {}
 
   Values gradient(std::shared_ptr<const Adaptation> adaptation, std::int64_t steps,
                   std::shared_ptr<const MetaGradient> meta_gradient) {

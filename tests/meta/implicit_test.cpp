@@ -179,7 +179,7 @@ TEST(Implicit, ReportsTheResidualOfItsSystem) {
 }
 
 TEST(Implicit, StaysFiniteAfterItsSystemIsSolved) {
-  ScalarProblem p(0.5, 2, 1, 3, -1);
+  SmallParabola p(0.5, 2, 1, 3, -1);
   const MetaStep step = record_meta_step(
       imaml({.lambda = 2, .lr = 0.1}, {.lambda = 2, .cg_steps = 30}, 100), p.batch());
   expect_all_near(p.run(step.task_gradient), Values{2.625}, tolerance::kGolden, "gradient");
@@ -188,7 +188,7 @@ TEST(Implicit, StaysFiniteAfterItsSystemIsSolved) {
 }
 
 TEST(Implicit, OfAQueryLossAtItsMinimumIsZero) {
-  ScalarProblem p(0.5, 2, 1, 0, -1);
+  SmallParabola p(0.5, 2, 1, 0, -1);
   const MetaStep step =
       record_meta_step(imaml({.lambda = 2, .lr = 0.1}, {.lambda = 2, .cg_steps = 3}, 5), p.batch());
   expect_all_zero(p.run(step.task_gradient), "gradient");
@@ -197,7 +197,7 @@ TEST(Implicit, OfAQueryLossAtItsMinimumIsZero) {
 }
 
 TEST(Implicit, NamesAnIndefiniteSystemAndItsRemedy) {
-  ScalarProblem p(0.5, -5, 1, 3, -1);  // 1 + a / lambda = -1.5
+  SmallParabola p(0.5, -5, 1, 3, -1);  // 1 + a / lambda = -1.5
   const MetaStep step =
       record_meta_step(imaml({.lambda = 2, .lr = 0.1}, {.lambda = 2, .cg_steps = 1}, 2), p.batch());
   EXPECT_EQ(p.s.run(step.assumptions.at(0).broken), Values{1});
@@ -209,7 +209,7 @@ TEST(Implicit, NamesAnIndefiniteSystemAndItsRemedy) {
 
 TEST(Implicit, TruncatesAtADirectionOfNegativeCurvature) {
   // Its first direction is one: the gradient of the query loss takes the place of the solution.
-  ScalarProblem bent(0.5, -5, 1, 3, -1);
+  SmallParabola bent(0.5, -5, 1, 3, -1);
   const ImplicitOptions truncated{.lambda = 2, .cg_steps = 3, .damping = 0.25, .truncate = true};
   const MetaStep step =
       record_meta_step(imaml({.lambda = 2, .lr = 0.1}, truncated, 2), bent.batch());

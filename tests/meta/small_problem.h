@@ -121,8 +121,8 @@ struct SmallImages : SmallProblem {
 
 /// One parameter w and losses with known derivatives: L_support = a/2 (w - c)^2,
 /// L_query = b/2 (w - d)^2. A target is (curvature, centre).
-struct ScalarProblem : SmallProblem {
-  ScalarProblem(double theta_value, double a, double c, double b, double d)
+struct SmallParabola : SmallProblem {
+  SmallParabola(double theta_value, double a, double c, double b, double d)
       : SmallProblem(model_of_one_parameter(), parabola()) {
     s.store.at("value/0").set_at(0, theta_value);
     const Var one = s.value(Shape{1, 1}.with_tasks(1), {1});

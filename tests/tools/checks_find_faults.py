@@ -12,6 +12,9 @@ CLEAN = {
     "kernels/common/launch.cuh": "#define MT_LAUNCH(k, g, b, s, t) k<<<g, b, s, t>>>\n",
     "kernels/common/device.cuh": "#define MT_SHARED(type, name, ...) __shared__ type name\n",
     "kernels/a/a_cuda.cu": "MT_SHARED(int, x);  // not __shared__\nx = __shfl_sync(m, x, 0);\n",
+    "tests/c/one.h": "namespace mt {\nstruct One {\n};\n}  // namespace mt\n",
+    "tests/c/one_test.cpp": "namespace mt {\nstruct One;\nnamespace {\nstruct One : A {\n};\n}  // namespace\n}  // namespace mt\n",
+    "tests/c/other.h": "namespace mt::other {\nclass One {\n};\n}  // namespace mt::other\n",
     "tests/c_test.cpp": "EXPECT_NEAR(f(1, 2), x[0], tolerance::kGradient);\n",
 }
 # check, file, text of a fault
@@ -52,6 +55,8 @@ FAULTS = [
     ("check_source", "kernels/a/bad.cu", "nvcuda::wmma::fragment<A> a;\n"),
     ("check_source", "kernels/a/bad.cu", "__half x = 0;\n"),
     ("check_source", "kernels/a/bad.cu", "__shared__ float tile[16];\n"),
+    ("check_source", "tests/bad.h", "namespace mt {\nstruct One : Two {\n};\n}  // namespace mt\n"),
+    ("check_source", "tests/bad.cpp", "namespace mt::other {\nclass One final {};\n}\n"),
     ("check_source", "tests/bad_test.cpp", "ASSERT_NEAR(f({1, 2}),\n  3, 2 * 1e-5f);\n"),
 ]
 

@@ -17,6 +17,13 @@ namespace metatape {
 
 using Arguments = std::vector<std::string>;
 
+/// The address sanitizer takes memory of its own, and keeps what is freed.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kAddressSanitizer = true;
+#else
+inline constexpr bool kAddressSanitizer = false;
+#endif
+
 struct CommandResult {
   int exit_code = -1;  ///< minus the signal, if one ended it
   std::string output, errors;

@@ -10,12 +10,6 @@ namespace {
 constexpr double kMostDifference = 0.1;  // of what was announced
 constexpr double kMostAbove = 0.05;      // a forecast that is too low ends a run later
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-
 double peak_bytes(const Workplace& place, const std::string& out, const Arguments& arguments) {
   const CommandResult r = place.run(Arguments{"train", "--out", out} + arguments);
   EXPECT_EQ(r.exit_code, 0) << r.errors;
@@ -23,7 +17,7 @@ double peak_bytes(const Workplace& place, const std::string& out, const Argument
 }
 
 void expect_planned_memory(const std::vector<std::string>& more, const char* threads) {
-  if (kSanitized) GTEST_SKIP() << "the address sanitizer takes memory of its own";
+  if (kAddressSanitizer) GTEST_SKIP() << "the address sanitizer takes memory of its own";
   const Workplace place;
   const auto arguments = [&](const char* tasks) {
     return Arguments{"--threads", threads} +
