@@ -24,11 +24,8 @@ Cost instruction_cost(OpId op, const PlanCall& call) {
   const OpDef& def = op_def(op);
   Cost cost;
   if (!runs(def)) return cost;
-  auto bytes = [](const ValueType& v) {
-    return double(v.shape.elements()) * double(dtype_bytes(v.dtype));
-  };
-  cost.bytes = bytes(call.out);
-  for (const ValueType& v : call.in) cost.bytes += bytes(v);
+  cost.bytes = double(call.out.bytes());
+  for (const ValueType& v : call.in) cost.bytes += double(v.bytes());
   cost.flops = def.flops ? def.flops(call) : double(call.out.shape.elements());
   return cost;
 }

@@ -20,6 +20,7 @@ namespace metatape {
 struct ValueType {
   Shape shape;
   DType dtype;
+  std::size_t bytes() const { return std::size_t(shape.elements()) * dtype_bytes(dtype); }
   bool operator==(const ValueType&) const = default;
 };
 

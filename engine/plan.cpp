@@ -17,10 +17,6 @@ std::size_t aligned(std::size_t bytes) {
   return (bytes + Plan::kAlignment - 1) / Plan::kAlignment * Plan::kAlignment;
 }
 
-std::size_t bytes_of(const ValueType& v) {
-  return aligned(std::size_t(v.shape.elements()) * dtype_bytes(v.dtype));
-}
-
 bool in_slot(const Node& n) { return n.op == OpId::input || n.op == OpId::state; }
 
 /// Last reader of each value. What a view shows lives as long as the view's readers need it: they
@@ -45,7 +41,7 @@ int overwritable(const Graph& graph, const Plan& plan, int n) {
     const int storage = plan.storage_of[std::size_t(input)];
     const ValueType& operand = graph.nodes[std::size_t(input)].type;
     if (storage >= 0 && operand == node.type && plan.storages[std::size_t(storage)].last == n &&
-        plan.storages[std::size_t(storage)].bytes == bytes_of(node.type))
+        plan.storages[std::size_t(storage)].bytes == aligned(node.type.bytes()))
       return storage;
   }
   return -1;
@@ -199,12 +195,12 @@ Plan plan_lifetimes(const Graph& graph, const Target& target, const PlanOptions&
     const OpDef& def = op_def(node.op);
     int storage = -1, workspace = -1, status = -1;
     if (in_slot(node)) {
-      plan.resident_bytes += bytes_of(node.type);
+      plan.resident_bytes += aligned(node.type.bytes());
     } else if (def.view) {
       storage = plan.storage_of[std::size_t(node.inputs[0])];
     } else {
       if (options.share_memory) storage = overwritable(graph, plan, n);
-      if (storage < 0) storage = new_storage(bytes_of(node.type), n, n);
+      if (storage < 0) storage = new_storage(aligned(node.type.bytes()), n, n);
     }
     if (storage >= 0) {
       int& until = plan.storages[std::size_t(storage)].last;

@@ -14,8 +14,7 @@ namespace metatape {
 class Tensor {
  public:
   Tensor() = default;
-  Tensor(const Shape& shape, DType dtype)
-      : type_{shape, dtype}, bytes_(std::size_t(shape.elements()) * dtype_bytes(dtype)) {}
+  Tensor(const Shape& shape, DType dtype) : type_{shape, dtype}, bytes_(type_.bytes()) {}
 
   template <class T>
   static Tensor of(const Shape& shape, DType dtype, std::span<const T> values) {

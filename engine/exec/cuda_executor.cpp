@@ -79,7 +79,7 @@ std::map<std::string, DeviceBuffer> CudaExecutor::allocate_slots() {
     const Node& node = graph.nodes[std::size_t(n)];
     if (node.op != OpId::input && node.op != OpId::state) continue;
     const Slot& slot = graph.slot_of(n);
-    const std::size_t bytes = std::size_t(slot.shape.elements()) * dtype_bytes(slot.dtype);
+    const std::size_t bytes = node.type.bytes();
     slots.try_emplace(slot.name, bytes, slot.name);
   }
   return slots;

@@ -11,8 +11,7 @@ using kernels::StateCopy;
 using kernels::StepCounters;
 
 std::size_t bytes_of(const Program& program, int node) {
-  const ValueType& type = program.graph.nodes[std::size_t(node)].type;
-  return std::size_t(type.shape.elements()) * dtype_bytes(type.dtype);
+  return program.graph.nodes[std::size_t(node)].type.bytes();
 }
 
 template <class T>

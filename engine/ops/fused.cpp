@@ -13,13 +13,9 @@ namespace {
 
 const FusedGroup& group_of(const Attr& attr) { return *attr.as<FusedAttr>().group; }
 
-bool is_scattered(const FusedGroup& group, std::size_t operand) {
-  return (group.expression.scattered >> operand & 1u) != 0;
-}
-
 /// The shape by which the expression sees an operand.
 Shape seen_shape(const FusedGroup& group, std::size_t operand, const Shape& given) {
-  return is_scattered(group, operand) ? group.scattered_to : given;
+  return group.expression.is_scattered(int(operand)) ? group.scattered_to : given;
 }
 
 void require_operands(const InferCall& c, const FusedGroup& group) {
@@ -30,7 +26,7 @@ void require_operands(const InferCall& c, const FusedGroup& group) {
   for (std::size_t k = 0; k < operands; ++k) {
     if (!broadcasts_to(seen_shape(group, k, c.in[k].shape), group.loops))
       fail_shape(c, "operand {} does not stretch to {}", c.in[k].shape.str(), group.loops.str());
-    if (is_scattered(group, k) && c.in[k].shape != c.in[operands].shape)
+    if (group.expression.is_scattered(int(k)) && c.in[k].shape != c.in[operands].shape)
       fail_shape(c, "operand {} is scattered by an index {}", c.in[k].shape.str(),
                  c.in[operands].shape.str());
   }

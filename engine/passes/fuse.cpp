@@ -118,10 +118,7 @@ class Fusion {
           while (node(input).op == OpId::stop_gradient) input = node(input).inputs[0];
   }
 
-  double bytes(int id) const {
-    const ValueType& type = node(id).type;
-    return double(type.shape.elements()) * double(dtype_bytes(type.dtype));
-  }
+  double bytes(int id) const { return double(node(id).type.bytes()); }
 
   /// An instruction's price without that of its work and its result.
   double price_of_reading(const std::vector<int>& operands) const {

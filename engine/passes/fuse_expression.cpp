@@ -15,14 +15,14 @@ bool can_be_inside(const Node& node) {
 }
 
 int ConeBuilder::leaf(int id, bool scattered) {
-  std::uint8_t& bits = cone_.expression.scattered;
+  FusedExpression& expression = cone_.expression;
   const int count = int(cone_.leaves.size());
   for (int k = 0; k < count; ++k)
-    if (cone_.leaves[std::size_t(k)] == id && bool(bits >> k & 1) == scattered) return k;
+    if (cone_.leaves[std::size_t(k)] == id && expression.is_scattered(k) == scattered) return k;
   if (count == kMaxFusedOperands) fits_ = false;
   if (!fits_) return 0;
   cone_.leaves.push_back(id);
-  bits = std::uint8_t(bits | int(scattered) << count);
+  if (scattered) expression.scattered = std::uint8_t(expression.scattered | 1 << count);
   return count;
 }
 
@@ -115,7 +115,7 @@ std::string describe_expression(const FusedExpression& e) {
   std::vector<std::string> slots;
   for (int k = 0; k < e.operands; ++k) {
     const auto name = std::string("%") + char('a' + k);
-    slots.push_back((e.scattered >> k & 1u) != 0 ? "scattered " + name : name);
+    slots.push_back(e.is_scattered(k) ? "scattered " + name : name);
   }
   slots.resize(slots.size() + std::size_t(e.registers));
   std::string text;

@@ -6,10 +6,6 @@
 namespace metatape {
 namespace {
 
-std::ptrdiff_t bytes_of(const Node& node) {
-  return std::ptrdiff_t(node.type.shape.elements()) * std::ptrdiff_t(dtype_bytes(node.type.dtype));
-}
-
 /// The node whose storage holds each value: views look through; -1 for slots, which have their own.
 std::vector<int> owners(const Graph& graph) {
   std::vector<int> owner(graph.nodes.size());
@@ -95,7 +91,7 @@ void Lifetimes::forget(int n, std::set<int>& touched) {
 
 void Lifetimes::place(int n) {
   Lifetime& l = lifetime_[std::size_t(n)];
-  const std::ptrdiff_t bytes = bytes_of(graph_.nodes[std::size_t(n)]);
+  const std::ptrdiff_t bytes = std::ptrdiff_t(graph_.nodes[std::size_t(n)].type.bytes());
   if (l.first <= l.last) add(l.first, l.last, -bytes);
   l = {};
   if (!stored_[std::size_t(n)] || owner(n) != n) return;

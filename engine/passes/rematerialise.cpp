@@ -86,9 +86,7 @@ class Peaks {
  private:
   const Node& node(int n) const { return graph_.nodes[std::size_t(n)]; }
   int owner_of(int n) const { return owner_[std::size_t(n)]; }
-  double bytes_of(int n) const {
-    return double(node(n).type.shape.elements()) * double(dtype_bytes(node(n).type.dtype));
-  }
+  double bytes_of(int n) const { return double(node(n).type.bytes()); }
 
   /// To the end, as it is.
   void keep(int n) {

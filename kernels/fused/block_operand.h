@@ -47,8 +47,7 @@ void append_loops(const FusedArgs<T>& args, int k, unsigned selected, StridedLoo
 template <class T>
 BlockOperand<T> block_operand(const FusedArgs<T>& args, int k, const StridedLoops<1>& loops) {
   BlockOperand<T> operand(args.operands[k], loops);
-  if ((args.expression.scattered >> k & 1u) != 0)
-    operand.scattered = {args.scattering, args.operands[k]};
+  if (args.expression.is_scattered(k)) operand.scattered = {args.scattering, args.operands[k]};
   return operand;
 }
 

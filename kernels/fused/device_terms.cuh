@@ -68,8 +68,7 @@ void with_kernel(bool in_vectors, const FusedArgs<float>& args, bool narrow, con
 inline bool scatters_in_vectors(const FusedArgs<float>& args, const Loops& vector_loops) {
   if (args.expression.scattered == 0) return true;
   for (int k = 0; k < args.expression.operands; ++k)
-    if ((args.expression.scattered >> k & 1u) != 0 && vector_loops.inner().strides[k] != 1)
-      return false;
+    if (args.expression.is_scattered(k) && vector_loops.inner().strides[k] != 1) return false;
   return args.scattering.pool.channels % kGroup == 0 && is_aligned(args.scattering.index, kGroup);
 }
 

@@ -42,6 +42,8 @@ struct FusedExpression {
   int operands = 0, registers = 0, operations = 0;
   std::uint8_t scattered = 0;  ///< bit k: operand k is given as pool_scatter gets it; fused.h
   std::array<FusedOperation, kMaxFusedOperations> code{};
+
+  bool is_scattered(int operand) const { return (scattered >> operand & 1u) != 0; }
 };
 
 }  // namespace metatape::kernels

@@ -45,8 +45,7 @@ MemoryNeed memory_need(const Program& program) {
                   .ranks = program.target.ranks};
   for (const StateUpdate& u : graph.updates) {
     const ValueType& type = graph.nodes[std::size_t(u.value)].type;
-    if (program.plan.storage_of[std::size_t(u.value)] >= 0)
-      need.update_bytes += std::size_t(type.shape.elements()) * dtype_bytes(type.dtype);
+    if (program.plan.storage_of[std::size_t(u.value)] >= 0) need.update_bytes += type.bytes();
   }
   return need;
 }

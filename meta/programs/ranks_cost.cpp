@@ -10,7 +10,7 @@ namespace metatape {
 Exchanged exchanged(const Program& program) {
   Exchanged total;
   for (const Node& node : program.graph.nodes) {
-    const double bytes = double(node.type.shape.elements()) * double(dtype_bytes(node.type.dtype));
+    const double bytes = double(node.type.bytes());
     if (node.op == OpId::add_over_ranks) total.added_bytes += bytes;
     if (node.op == OpId::gather_over_ranks) total.gathered_bytes += bytes;
   }

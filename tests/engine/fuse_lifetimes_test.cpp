@@ -45,9 +45,7 @@ class Counted {
  private:
   int size() const { return int(graph_.nodes.size()); }
   const Node& node(int n) const { return graph_.nodes[std::size_t(n)]; }
-  std::size_t bytes(int n) const {
-    return std::size_t(node(n).type.shape.elements()) * dtype_bytes(node(n).type.dtype);
-  }
+  std::size_t bytes(int n) const { return node(n).type.bytes(); }
   std::vector<int> last_readers() const {
     std::vector<int> last(graph_.nodes.size());
     const auto read = [&](int value, int reader) {

@@ -55,9 +55,7 @@ class PaperRun {
   }
 
   Range range_of(int n) {
-    const ValueType& type = node(n).type;
-    return storage_range(plan_.storage_of[std::size_t(n)],
-                         std::size_t(type.shape.elements()) * dtype_bytes(type.dtype));
+    return storage_range(plan_.storage_of[std::size_t(n)], node(n).type.bytes());
   }
 
   void require_whole(int n, const char* reader) {

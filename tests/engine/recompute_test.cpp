@@ -31,8 +31,8 @@ std::size_t adapted_bytes() {
   const MamlTape maml({.steps = 1});
   std::size_t total = 0;
   for (Var v : maml.theta.values()) {
-    const auto elements = v.shape().with_tasks(maml.options.tasks).elements();
-    const std::size_t bytes = std::size_t(elements) * dtype_bytes(v.dtype());
+    const std::size_t bytes =
+        ValueType{v.shape().with_tasks(maml.options.tasks), v.dtype()}.bytes();
     total += (bytes + Plan::kAlignment - 1) / Plan::kAlignment * Plan::kAlignment;
   }
   return total;
