@@ -35,15 +35,16 @@ int64_t pixels(const Conv2dGeometry& g) { return g.images * g.out_height() * g.o
 
 /// Whether Winograd's algorithm is faster than direct convolution, by the multiply-adds of both.
 /// The constants are what its other work takes, in the time of multiply-adds: for a tile with each
-/// channel, and for a filter (NOTES.md). Filters of more channels at 36 points leave the caches.
+/// channel, and for a filter (NOTES.md). Filters of more channels leave the caches at 36 points.
 bool winograd_wins(ConvMap map, const Conv2dGeometry& g) {
-  constexpr int64_t kMaxFilters = 320 * 320, kForChannel = 28 * 36;
-  const int64_t for_filter = (map == ConvMap::weight_grad ? 60 : 120) * 9;
+  constexpr int64_t kCachedFilters = 320 * 320, kForChannel = 28 * 36;
   const int64_t tiles = g.images * ceil_div(g.out_height(), 4) * ceil_div(g.out_width(), 4);
   const int64_t filters = g.channels * g.filters, channels = g.channels + g.filters;
-  return filters <= kMaxFilters &&
-         tiles * (36 * filters + kForChannel * channels) + for_filter * filters <
-             pixels(g) * 9 * filters;
+  const bool from_memory = filters > kCachedFilters;
+  const int64_t for_filter = 9 * (map == ConvMap::weight_grad ? 60 : from_memory ? 500 : 120);
+  const int64_t for_tile = 36 * filters + kForChannel * channels;
+  return tiles * (from_memory ? for_tile + for_tile / 4 : for_tile) + for_filter * filters <
+         pixels(g) * 9 * filters;
 }
 
 /// From so many channels on the gradients of oneDNN are good, and own loops no better.

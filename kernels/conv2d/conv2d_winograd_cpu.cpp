@@ -26,10 +26,12 @@ using std::int64_t;
 
 /// Tiles of one block: with 64 channels its points are 0.44 MB, which leaves half of a core's L2
 /// cache to the filters. Those are read again for each block: with more channels a block has more
-/// tiles.
-constexpr int64_t kMinBlockTiles = 24;
+/// tiles. A task has four blocks of one size, or a multiple, for the threads.
+constexpr int64_t kMinBlockTiles = 24, kBlocks = 4;
 int64_t block_tiles(int64_t tiles, int64_t in, int64_t out) {
-  return std::min(std::max(kMinBlockTiles, 3 * (in + out) / 16), tiles);
+  const int64_t most = std::max(kMinBlockTiles, 3 * (in + out) / 16);
+  const int64_t blocks = ceil_div(ceil_div(tiles, most), kBlocks) * kBlocks;
+  return std::min(std::max(kMinBlockTiles, ceil_div(tiles, blocks)), tiles);
 }
 
 /// The weight gradient of a task is summed in pieces of at least this many tiles, which cost 20
@@ -62,9 +64,16 @@ bool is_by_task(int64_t tasks, const CpuContext& context) {
   return tasks % context.threads == 0 || tasks >= 4 * context.threads;
 }
 
-/// The results of the tiles [begin, end) of a task. `own` has room for block_points().
-void correlate_block(const Correlation& a, const TileGrid& grid, int64_t task, int64_t begin,
-                     int64_t end, const Points& filters, float* own) {
+/// Tiles of a task that are computed together.
+struct Block {
+  int64_t begin, end;
+};
+
+/// The results of a block of a task, while what the thread needs next is fetched. `own` has room
+/// for block_points().
+void correlate_block(const Correlation& a, const TileGrid& grid, int64_t task, const Block& block,
+                     const Block& next, const Points& filters, float* own) {
+  const auto [begin, end] = block;
   const int64_t in = a.x.channels, out = a.y.channels;
   const Points pixels{own, in, points_stride(end - begin, in)};
   const Points sums{own + kProducts * pixels.stride, out, points_stride(end - begin, out)};
@@ -74,7 +83,9 @@ void correlate_block(const Correlation& a, const TileGrid& grid, int64_t task, i
   y.data += task * a.y_task_stride;
 
   pixels_to_points<kTile>(x, grid, begin, end, a.pad, PixelsToPoints{}, pixels);
-  for (int point = 0; point < kProducts; ++point)
+  for (int point = 0; point < kProducts; ++point) {
+    fetch_tiles(y, kResults, grid, begin, end, 0, point, kProducts);
+    fetch_tiles(x, kTile, grid, next.begin, next.end, a.pad, point, kProducts);
     gemm<float>({.m = end - begin,
                  .n = out,
                  .k = in,
@@ -84,6 +95,7 @@ void correlate_block(const Correlation& a, const TileGrid& grid, int64_t task, i
                  .ldb = out,
                  .c = sums.at(point),
                  .ldc = out});
+  }
   points_to_results(sums, grid, begin, end, y);
 }
 
@@ -103,9 +115,12 @@ void correlate(const Correlation& a, const Conv2dGeometry& g, const CpuContext& 
     w.data += task * a.w_task_stride;
     taps_to_points(w, in, line * kLine, std::min((line + 1) * kLine, out), filters);
   };
-  auto visit_block = [&](int64_t task, int64_t block, const Points& filters) {
-    correlate_block(a, grid, task, block * step, std::min((block + 1) * step, grid.count()),
-                    filters, room + omp_get_thread_num() * block_points(grid, in, out));
+  auto tiles_of = [&](int64_t block) {
+    return Block{std::min(block * step, grid.count()), std::min((block + 1) * step, grid.count())};
+  };
+  auto visit_block = [&](int64_t task, int64_t block, int64_t next, const Points& filters) {
+    correlate_block(a, grid, task, tiles_of(block), tiles_of(next), filters,
+                    room + omp_get_thread_num() * block_points(grid, in, out));
   };
 
   // A cache line of columns at once, so that none is written twice.
@@ -114,7 +129,7 @@ void correlate(const Correlation& a, const Conv2dGeometry& g, const CpuContext& 
     for_each_piece(g, 1, context, [&](int64_t task, int64_t) {
       const Points filters = filters_in(omp_get_thread_num());
       for (int64_t line = 0; line < lines; ++line) transform(task, line, filters);
-      for (int64_t block = 0; block < blocks; ++block) visit_block(task, block, filters);
+      for (int64_t block = 0; block < blocks; ++block) visit_block(task, block, block + 1, filters);
     });
     return;
   }
@@ -123,7 +138,7 @@ void correlate(const Correlation& a, const Conv2dGeometry& g, const CpuContext& 
   for_each_piece(sets, lines, context,
                  [&](int64_t set, int64_t line) { transform(set, line, filters_in(set)); });
   for_each_piece(g, blocks, context, [&](int64_t task, int64_t block) {
-    visit_block(task, block, filters_in(shared ? 0 : task));
+    visit_block(task, block, block + context.threads, filters_in(shared ? 0 : task));
   });
 }
 
@@ -135,20 +150,29 @@ int64_t correlate_workspace(const TileGrid& grid, int64_t tasks, int64_t in, int
 
 TileGrid result_grid(const Conv2dGeometry& g) { return {g.images, g.out_height(), g.out_width()}; }
 
-/// Partial sums of the weight gradient of one task.
+/// Pieces of the tiles of one task, of which each has partial sums of the weight gradient.
 int64_t weight_grad_pieces(const Conv2dGeometry& g) {
   const int64_t by_tiles = result_grid(g).count() / kMinPieceTiles;
   const int64_t by_memory = kMaxPartialElements / (g.tasks * kProducts * g.filters * g.channels);
   return std::max<int64_t>(1, std::min({ceil_div(kPieces, g.tasks), by_tiles, by_memory}));
 }
 
-int64_t partial_sums(const Conv2dGeometry& g, const CpuContext& context) {
-  const int64_t pieces = weight_grad_pieces(g);
-  return pieces == 1 ? context.threads : g.tasks * pieces;
+/// Parts of the filters, where there are few pieces for the threads. Each takes the tiles of x to
+/// their points again, which with 128 filters is a tenth of the work.
+int64_t weight_grad_slabs(const Conv2dGeometry& g) {
+  constexpr int64_t kFilters = 128, kEnough = 4;
+  return std::min(ceil_div(g.filters, kFilters),
+                  ceil_div(kEnough, g.tasks * weight_grad_pieces(g)));
 }
 
+int64_t partial_sums(const Conv2dGeometry& g, const CpuContext& context) {
+  const int64_t pieces = weight_grad_pieces(g);
+  return pieces == 1 ? context.threads : g.tasks * pieces * weight_grad_slabs(g);
+}
+
+/// Elements of the partial sums of a slab.
 int64_t partial_points(const Conv2dGeometry& g) {
-  return kProducts * points_stride(g.filters, g.channels);
+  return kProducts * points_stride(ceil_div(g.filters, weight_grad_slabs(g)), g.channels);
 }
 
 }  // namespace
@@ -189,51 +213,63 @@ void conv2d_winograd(const Conv2dInputGradArgs<float>& args, const CpuContext& c
 
 void conv2d_winograd(const Conv2dWeightGradArgs<float>& args, const CpuContext& context) {
   const Conv2dGeometry& g = args.geometry;
-  const int64_t C = g.channels, K = g.filters, pieces = weight_grad_pieces(g);
+  const int64_t C = g.channels, K = g.filters;
+  const int64_t pieces = weight_grad_pieces(g), slabs = weight_grad_slabs(g);
+  const int64_t slab_filters = ceil_div(K, slabs);
   const TileGrid grid = result_grid(g);
   const int64_t step = block_tiles(grid.count(), C, K);
   float* const room = args.workspace + partial_sums(g, context) * partial_points(g);
   auto partial = [&](int64_t index) {
-    return Points{args.workspace + index * partial_points(g), C, points_stride(K, C)};
+    return Points{args.workspace + index * partial_points(g), C, points_stride(slab_filters, C)};
   };
 
-  /// The products of a piece of a task, summed over its tiles.
-  auto sum_tiles = [&](int64_t task, int64_t piece, const Points& sums) {
+  /// The products of a slab of filters in a piece of a task, summed over its tiles.
+  auto sum_tiles = [&](int64_t task, int64_t piece, int64_t slab, const Points& sums) {
+    const int64_t first_filter = slab * slab_filters;
+    const int64_t filters = std::min(slab_filters, K - first_filter);
     const Images<const float> x{args.x + task * args.x_task_stride, g.images, g.height, g.width, C};
-    const Images<const float> y_bar{args.y_bar + task * args.y_task_stride, g.images,
-                                    g.out_height(), g.out_width(), K};
+    const Images<const float> y_bar{args.y_bar + task * args.y_task_stride + first_filter,
+                                    g.images,
+                                    g.out_height(),
+                                    g.out_width(),
+                                    filters,
+                                    K};
     float* const own = room + omp_get_thread_num() * block_points(grid, C, K);
     const Points pixels{own, C, points_stride(step, C)};
-    const Points results{own + kProducts * pixels.stride, K, points_stride(step, K)};
+    const Points results{own + kProducts * pixels.stride, filters, points_stride(step, filters)};
     const int64_t first = grid.count() * piece / pieces, last = grid.count() * (piece + 1) / pieces;
 
     for (int64_t begin = first; begin < last; begin += step) {
-      const int64_t end = std::min(begin + step, last);
+      const int64_t end = std::min(begin + step, last), next_end = std::min(end + step, last);
       pixels_to_points<kTile>(x, grid, begin, end, g.pad, PixelsToPoints{}, pixels);
       pixels_to_points<kResults>(y_bar, grid, begin, end, 0, ResultsToPoints{}, results);
-      for (int point = 0; point < kProducts; ++point)
+      for (int point = 0; point < kProducts; ++point) {
+        fetch_tiles(x, kTile, grid, end, next_end, g.pad, point, kProducts);
+        fetch_tiles(y_bar, kResults, grid, end, next_end, 0, point, kProducts);
         gemm<float>({.transpose_a = true,
-                     .m = K,
+                     .m = filters,
                      .n = C,
                      .k = end - begin,
                      .a = results.at(point),
-                     .lda = K,
+                     .lda = filters,
                      .b = pixels.at(point),
                      .ldb = C,
                      .beta = begin == first ? 0.0f : 1.0f,
                      .c = sums.at(point),
                      .ldc = C});
+      }
     }
   };
   /// One filter's gradient from the sums of all pieces, in order.
   auto sum_pieces = [&](int64_t task, int64_t filter, int64_t first_index) {
     float* w_bar = args.w_bar + task * filter_elements(g) + filter * kTaps * kTaps * C;
+    const int64_t row = filter % slab_filters;
     for_each_lanes(C, [&](int64_t c, auto lanes) {
       Tile<kTile> sum, term;
       Tile<kTaps> taps;
-      load_points(partial(first_index), filter, c, lanes, sum);
+      load_points(partial(first_index), row, c, lanes, sum);
       for (int64_t piece = 1; piece < pieces; ++piece) {
-        load_points(partial(first_index + piece), filter, c, lanes, term);
+        load_points(partial(first_index + piece), row, c, lanes, term);
         for (int i = 0; i < kTile; ++i)
           for (int j = 0; j < kTile; ++j) sum[i][j] += term[i][j];
       }
@@ -244,18 +280,23 @@ void conv2d_winograd(const Conv2dWeightGradArgs<float>& args, const CpuContext& 
   };
 
   if (pieces == 1) {
-    for_each_piece(g, 1, context, [&](int64_t task, int64_t) {
+    for_each_piece(g, slabs, context, [&](int64_t task, int64_t slab) {
       const int thread = omp_get_thread_num();
-      sum_tiles(task, 0, partial(thread));
-      for (int64_t filter = 0; filter < K; ++filter) sum_pieces(task, filter, thread);
+      sum_tiles(task, 0, slab, partial(thread));
+      const int64_t end = std::min(K, (slab + 1) * slab_filters);
+      for (int64_t filter = slab * slab_filters; filter < end; ++filter)
+        sum_pieces(task, filter, thread);
     });
     return;
   }
-  for_each_piece(g, pieces, context, [&](int64_t task, int64_t piece) {
-    sum_tiles(task, piece, partial(task * pieces + piece));
+  auto first_partial = [&](int64_t task, int64_t slab) { return (task * slabs + slab) * pieces; };
+  for_each_piece(g, slabs * pieces, context, [&](int64_t task, int64_t index) {
+    const int64_t slab = index / pieces, piece = index % pieces;
+    sum_tiles(task, piece, slab, partial(first_partial(task, slab) + piece));
   });
-  for_each_piece(g, K, context,
-                 [&](int64_t task, int64_t filter) { sum_pieces(task, filter, task * pieces); });
+  for_each_piece(g, K, context, [&](int64_t task, int64_t filter) {
+    sum_pieces(task, filter, first_partial(task, filter / slab_filters));
+  });
 }
 
 int64_t conv2d_winograd_workspace(ConvMap map, const Conv2dGeometry& g, const CpuContext& context) {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "kernels/common/divisor.h"
+#include "kernels/common/fetch_ahead.h"
 #include "kernels/conv2d/winograd.h"
 
 namespace metatape::kernels::winograd {
@@ -17,11 +18,16 @@ using std::int64_t;
 /// Floats of a cache line.
 inline constexpr int64_t kLine = 16;
 
-/// Images [N,H,W,C] of one task.
+/// Images [N,H,W,C] of one task, or some channels of them.
 template <class T>
 struct Images {
   T* data;
   int64_t count, height, width, channels;
+  int64_t pixel = channels;  ///< elements from one pixel to the next
+
+  T* at(int64_t image, int64_t row, int64_t column) const {
+    return data + ((image * height + row) * width + column) * pixel;
+  }
 };
 
 /// How N images of `height` x `width` results are cut into tiles, counted image by image, row by
@@ -91,29 +97,45 @@ template <int kSide, class Width>
 void load_tile(const Images<const float>& x, int64_t image, int64_t top, int64_t left, int64_t c,
                Width lanes, Tile<kSide>& tile) {
   const Inside rows(top, kSide, x.height), columns(left, kSide, x.width);
-  const float* first = x.data + ((image * x.height + top) * x.width + left) * x.channels + c;
-  const int64_t line = x.width * x.channels;
+  const float* first = x.at(image, top, left) + c;
+  const int64_t line = x.width * x.pixel;
   if (rows.last - rows.first == kSide && columns.last - columns.first == kSide) {
     for (int i = 0; i < kSide; ++i)
-      for (int j = 0; j < kSide; ++j) lanes.load(first + i * line + j * x.channels, tile[i][j]);
+      for (int j = 0; j < kSide; ++j) lanes.load(first + i * line + j * x.pixel, tile[i][j]);
     return;
   }
   for (int i = 0; i < kSide; ++i)
     for (int j = 0; j < kSide; ++j) tile[i][j] = Lanes{};
   for (int i = rows.first; i < rows.last; ++i)
     for (int j = columns.first; j < columns.last; ++j)
-      lanes.load(first + i * line + j * x.channels, tile[i][j]);
+      lanes.load(first + i * line + j * x.pixel, tile[i][j]);
 }
 
 template <class Width>
 void store_results(const Tile<kResults>& tile, int64_t image, int64_t top, int64_t left, int64_t c,
                    Width lanes, const Images<float>& y) {
-  float* first = y.data + ((image * y.height + top) * y.width + left) * y.channels + c;
+  float* first = y.at(image, top, left) + c;
   const int rows = int(std::min<int64_t>(kResults, y.height - top));
   const int columns = int(std::min<int64_t>(kResults, y.width - left));
   for (int i = 0; i < rows; ++i)
-    for (int j = 0; j < columns; ++j)
-      lanes.store(tile[i][j], first + (i * y.width + j) * y.channels);
+    for (int j = 0; j < columns; ++j) lanes.store(tile[i][j], first + (i * y.width + j) * y.pixel);
+}
+
+/// Fetches what the squares of `side` pixels of the tiles [begin, end) do not share with those
+/// above and to the left of them, as many pixels as results. Of `parts` calls each fetches a part.
+template <class T>
+void fetch_tiles(const Images<T>& x, int side, const TileGrid& grid, int64_t begin, int64_t end,
+                 int64_t pad, int part, int parts) {
+  const int64_t rows = (end - begin) * kResults, shared = side - kResults - pad;
+  for (int64_t i = rows * part / parts; i < rows * (part + 1) / parts; ++i) {
+    const int64_t tile = begin + i / kResults, in_image = tile % grid.per_image();
+    const int64_t row = in_image / grid.columns() * kResults + shared + i % kResults;
+    const int64_t column = in_image % grid.columns() * kResults + shared;
+    if (row >= x.height) continue;
+    const int64_t end_column = std::min(column + kResults, x.width);
+    for (int64_t q = column; q < end_column; ++q)
+      fetch_ahead(x.at(tile / grid.per_image(), row, q), x.channels);
+  }
 }
 
 /// The 36 matrices [rows, columns] of a block, one per point. A cache line lies between them, so

@@ -96,6 +96,8 @@ constexpr Conv2dGeometry kGeometries[] = {
     {1, 2, 7, 5, 17, 9, 3, 3, 1, 2},      // a full pad
     {2, 25, 10, 11, 16, 24, 3, 3, 1, 1},  // several blocks of tiles
     {1, 50, 17, 18, 2, 5, 3, 3, 1, 1},    // several pieces of the weight gradient
+    {1, 2, 6, 9, 5, 257, 3, 3, 1, 1},     // several slabs of filters, the last smaller
+    {1, 21, 17, 18, 3, 131, 3, 3, 1, 1},  // of several pieces each
     {3, 3, 28, 28, 1, 64, 3, 3, 2, 1},    // stride 2
     {2, 5, 14, 14, 64, 32, 3, 3, 2, 1},   // with many channels
     {2, 11, 7, 7, 32, 64, 3, 3, 1, 1},  // several calls of the library for a task, the last smaller
