@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/common/divisor.h"
+#include "kernels/common/fetch_ahead.h"
 #include "kernels/conv2d/conv2d_cpu.h"
 #include "kernels/conv2d/extents.h"
 #include "kernels/conv2d/lanes.h"
@@ -204,6 +206,7 @@ void conv2d_few_channels(const Conv2dWeightGradArgs<float>& args, const CpuConte
   const Conv2dGeometry& g = args.geometry;
   const LineLayout l(g);
   const int64_t pieces = task_pieces(g), vectors_of_task = l.filters / kLanes;
+  const int64_t passes = ceil_div(vectors_of_task, kMaxVectors) * ceil_div(l.terms, kMaxRows);
   float* const partial = args.workspace;  // [tasks, pieces, terms, filters]
   float* const blocks = partial + g.tasks * pieces * filter_elements(g);
 
@@ -215,8 +218,13 @@ void conv2d_few_channels(const Conv2dWeightGradArgs<float>& args, const CpuConte
       gather_lines(g, lines, args.x + task * args.x_task_stride, block);
       const float* y_bar =
           args.y_bar + task * args.y_task_stride + lines.begin * l.results * l.filters;
+      const int64_t elements = (lines.end - lines.begin) * l.results * l.filters;
+      const int64_t next = std::min(elements, (task_lines(g) - lines.end) * l.results * l.filters);
+      int64_t pass = 0;
       for_each_part<kMaxVectors>(0, vectors_of_task, [&](int64_t vector, auto vectors) {
         for_each_part<kMaxRows>(0, l.terms, [&](int64_t term, auto terms) {
+          const int64_t from = next * pass / passes, to = next * ++pass / passes;
+          fetch_ahead(y_bar + elements + from, to - from);
           const int64_t k = vector * kLanes;
           sum_pixels<terms, vectors>(l, lines.end - lines.begin, term, block, y_bar + k, sums + k);
         });
