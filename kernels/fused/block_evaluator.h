@@ -1,9 +1,10 @@
 #pragma once
 
-// An expression on the CPU, a block of elements at a time: each operation is one vectorised loop
-// over rows that stay in the L1 cache, so that what it costs to decode is shared by the block.
+// An expression on the CPU, a block of elements at a time: an operation, or two, are one vectorised
+// loop over rows that stay in the L1 cache, so that what it costs to decode is shared by the block.
 
 #include "kernels/fused/block_operand.h"
+#include "kernels/fused/block_program.h"
 
 namespace metatape::kernels {
 
@@ -25,7 +26,7 @@ class BlockEvaluator {
  public:
   BlockEvaluator(const FusedExpression& expression, const BlockOperands<T>& operands,
                  std::int64_t step)
-      : expression_(expression), operands_(operands) {
+      : expression_(expression), program_(expression), operands_(operands) {
     restart(step);
   }
 
@@ -41,16 +42,11 @@ class BlockEvaluator {
   void evaluate(const Offsets<kMaxFusedOperands>& offsets, std::int64_t position,
                 std::int64_t count, T* out) {
     const T* slots[kMaxFusedOperands + kMaxFusedRegisters];
+    T* results[kMaxFusedOperands + kMaxFusedRegisters];
     for (int k = 0; k < expression_.operands; ++k) slots[k] = load(k, offsets[k], position, count);
     for (int r = 0; r < expression_.registers; ++r)
-      slots[expression_.operands + r] = registers_[r].data();
-    for (int i = 0; i < expression_.operations; ++i) {
-      const FusedOperation& op = expression_.code[i];
-      T* result = i + 1 == expression_.operations
-                      ? out
-                      : registers_[op.result - expression_.operands].data();
-      apply(op, slots[op.a], slots[op.b], result, count);
-    }
+      slots[expression_.operands + r] = results[expression_.operands + r] = registers_[r].data();
+    program_.run(slots, results, count, out);
   }
 
  private:
@@ -119,35 +115,8 @@ class BlockEvaluator {
     for (std::int64_t i = 0; i < length; ++i) operand.copy(first + i * step, 1, out + i);
   }
 
-  // In place, step i reads and writes element i only; the pragma says so (see elementwise_cpu.cpp).
-  template <class Function>
-  static void map(Function f, const T* a, T* y, std::int64_t count) {
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i]);
-  }
-  template <class Function>
-  static void map(Function f, const T* a, const T* b, T* y, std::int64_t count) {
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]);
-  }
-
-  static void apply(const FusedOperation& op, const T* a, const T* b, T* y, std::int64_t count) {
-    const Scalars<T> scalars{T(op.alpha), T(op.beta)};
-    switch (op.function) {
-#define MT_CASE(name)             \
-  case ElementwiseFunction::name: \
-    return map(functor::name<T>{scalars}, a, y, count);
-      MT_UNARY_FUNCTIONS(MT_CASE)
-#undef MT_CASE
-#define MT_CASE(name)             \
-  case ElementwiseFunction::name: \
-    return map(functor::name<T>{scalars}, a, b, y, count);
-      MT_BINARY_FUNCTIONS(MT_CASE)
-#undef MT_CASE
-    }
-  }
-
   const FusedExpression& expression_;
+  const BlockProgram<T> program_;
   const BlockOperands<T>& operands_;
   std::array<Copied, kMaxFusedOperands> copied_{};
   std::array<bool, kMaxFusedOperands> repeats_{};  ///< a later block of the walk sees it again
