@@ -30,6 +30,14 @@ class Contestant:
     unchecked: bool = False  # there is no reference
 
 
+def environment(threads):
+    """The caller's, but for what would change how threads wait or how many there are."""
+    ours = {name: value for name, value in os.environ.items()
+            if not name.startswith(("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_"))}
+    return ours | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads),
+                   "OPENBLAS_NUM_THREADS": "1"}
+
+
 class Running:
     """A contestant's process."""
 
@@ -46,8 +54,7 @@ class Running:
         self.process = subprocess.Popen(
             [str(word) for word in contestant.command], bufsize=0, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True, preexec_fn=begin,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads),
-                              "OPENBLAS_NUM_THREADS": "1"} | contestant.environment)
+            env=environment(threads) | contestant.environment)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)

@@ -8,13 +8,14 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 BENCH = Path(sys.argv.pop(1)).resolve()
 sys.dont_write_bytecode = True
 FOLDER = BENCH.parents[1] / "bench"
 sys.path[:0] = [str(FOLDER), str(FOLDER / "peers")]
-from suite import figures, growth, profiling, programs, tables  # noqa: E402
+from suite import figures, growth, profiling, programs, tables, turns  # noqa: E402
 from suite.turns import Contestant, Limits, match  # noqa: E402
 from tolerances import agrees  # noqa: E402
 
@@ -107,6 +108,13 @@ class Turns(unittest.TestCase):
         self.assertGreater(self.record["A"]["peak_resident_bytes"], 1 << 20)
         self.assertEqual(self.record["A"]["values"]["meta_grad_nmse"], 1e-10)
         self.assertGreaterEqual(self.saved, 9)
+
+    def test_threads_wait_as_the_programs_would_have_it(self):
+        with unittest.mock.patch.dict(os.environ, {"OMP_WAIT_POLICY": "passive", "LANG": "C"}):
+            given = turns.environment(3)
+        self.assertEqual(given["OMP_NUM_THREADS"], "3")
+        self.assertEqual(given["LANG"], "C")
+        self.assertNotIn("OMP_WAIT_POLICY", given)
 
     def test_a_wrong_gradient_is_not_timed(self):
         for changes in ({"meta_grad_nmse": 0.4}, {"loss_max_relative": 0.01},
