@@ -31,9 +31,14 @@ def settings_at(axis, value):
     return settings
 
 
-def measure_growth(session, programs, quick, seconds):
-    points = [(axis, value) for axis, (_, values) in AXES.items()
-              for value in (QUICK.get(axis, ()) if quick else values)]
+def axes(names, quick):
+    """name: values, of the axes named or of all."""
+    values = QUICK if quick else {axis: values for axis, (_, values) in AXES.items()}
+    return {axis: values.get(axis, AXES[axis][1]) for axis in names or values}
+
+
+def measure_growth(session, programs, values_of, seconds):
+    points = [(axis, value) for axis, values in values_of.items() for value in values]
     curves, end = session.results.setdefault("growth", []), time.monotonic() + seconds
     for place, (axis, value) in enumerate(points):
         left = end - time.monotonic()

@@ -228,6 +228,12 @@ class Tables(unittest.TestCase):
         self.assertNotIn(("tasks", "jax, jit+vmap"), curves)
         self.assertIn("| tasks | 4 | 100.0 / 50 |", tables.growths({"growth": points}))
 
+    def test_the_axes_that_are_named_are_measured(self):
+        self.assertEqual(list(growth.axes([], False)), list(growth.AXES))
+        self.assertEqual(growth.axes([], True), growth.QUICK)
+        self.assertEqual(list(growth.axes(["width"], True)), ["width"])
+        self.assertEqual(growth.axes(["tasks", "shots"], False)["shots"], (1, 5, 20))
+
 
 class Parts(unittest.TestCase):
     def test_summary(self):
