@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 
 #include "kernels/pool/pool.h"
 
@@ -38,8 +39,9 @@ struct WindowMaximum {
 inline constexpr std::int64_t kChannelBlock = 256;
 
 /// index[c] = place of the winner in the window that begins at `values`, for `channels` channels.
-template <class T>
-void window_argmax(const PoolGeometry& g, const T* values, std::int64_t channels,
+/// A constant as the window's side is unrolled.
+template <class Window, class T>
+void window_argmax(const PoolGeometry& g, Window window, const T* values, std::int64_t channels,
                    WindowPlace* __restrict index) {
   using Values = typename ChannelLanes<T>::Values;
   constexpr std::int64_t kLanes = sizeof(Values) / sizeof(T);
@@ -47,9 +49,9 @@ void window_argmax(const PoolGeometry& g, const T* values, std::int64_t channels
     return *reinterpret_cast<const typename ChannelLanes<T>::Loose*>(values + element);
   };
   const auto element = [&](std::int64_t place) {
-    return (place / g.window * g.width + place % g.window) * g.channels;
+    return (place / window * g.width + place % window) * g.channels;
   };
-  const std::int64_t places = g.window * g.window;
+  const std::int64_t places = window * window;
 
   alignas(Values) std::array<T, kChannelBlock> winners;  // small integers, narrowed in one loop
   std::int64_t c = 0;
@@ -68,13 +70,21 @@ void window_argmax(const PoolGeometry& g, const T* values, std::int64_t channels
   for (c = 0; c < channels; ++c) index[c] = WindowPlace(std::int32_t(winners[c]));
 }
 
+template <class Window, class T>
+void row_argmax_of(const PoolGeometry& g, Window window, const T* rows, WindowPlace* index) {
+  for (std::int64_t q = 0; q < g.out_width(); ++q)
+    for (std::int64_t c = 0; c < g.channels; c += kChannelBlock)
+      window_argmax(g, window, rows + q * g.stride * g.channels + c,
+                    std::min(kChannelBlock, g.channels - c), index + q * g.channels + c);
+}
+
 /// A row of max_pool_index, index[q, c], over the windows that begin in the first of these rows.
 template <class T>
 void row_argmax(const PoolGeometry& g, const T* rows, WindowPlace* index) {
-  for (std::int64_t q = 0; q < g.out_width(); ++q)
-    for (std::int64_t c = 0; c < g.channels; c += kChannelBlock)
-      window_argmax(g, rows + q * g.stride * g.channels + c,
-                    std::min(kChannelBlock, g.channels - c), index + q * g.channels + c);
+  if (g.window == 2)
+    row_argmax_of(g, std::integral_constant<std::int64_t, 2>{}, rows, index);
+  else
+    row_argmax_of(g, g.window, rows, index);
 }
 
 }  // namespace metatape::kernels

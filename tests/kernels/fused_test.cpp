@@ -241,6 +241,9 @@ TYPED_TEST(FusedPoolIndex, IsThatOfTheSeparateKernels) {
   Random random(39);
   std::vector<PoolGeometry> geometries(std::begin(kScatterings), std::end(kScatterings));
   geometries.insert(geometries.end(), {{2, 9, 8, 5, 3, 2}, {2, 6, 7, 17, 3, 1}, {0, 8, 8, 16}});
+  // Rows of more than 1024 elements are cut: windows side by side, overlapping, and one alone.
+  geometries.insert(geometries.end(),
+                    {{1, 4, 37, 70, 2, 2}, {1, 5, 38, 64, 3, 2}, {1, 3, 5, 600, 2, 2}});
   for (const PoolGeometry& g : geometries) {
     SCOPED_TRACE(testing::Message() << g.height << "x" << g.width << "x" << g.channels);
     FusedCase c({4, {g.planes, g.height, g.width, g.channels}}, 3, 5, random);
