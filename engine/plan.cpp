@@ -152,18 +152,21 @@ bool is_close(std::size_t arena, const Plan& plan) {
 }
 
 /// One pass leaves up to 19 % above the bound on tapes of unrolled training; placing what ended at
-/// the top first and trying again reached the bound within 5 rounds on all of those measured.
+/// the top first and trying again reached the bound within 5 rounds on all of those measured. A
+/// round that gains less than a thousandth was followed by none that did: a tape of 100 steps with
+/// 20,000 storages gained 1 KB of 637 MB in 16 rounds, which took 17 s.
 std::size_t place_in_rounds(Plan& plan, std::vector<int> order, Gap wanted) {
   constexpr int kRounds = 16;
-  std::size_t best = place(plan, order, wanted);
+  std::size_t best = place(plan, order, wanted), before = 2 * best, arena = best;
   std::vector<Storage> best_storages = plan.storages;
-  std::size_t arena = best;
-  for (int round = 0; round < kRounds && !is_close(best, plan); ++round) {
+  for (int round = 0; round < kRounds && before - best > before / 1000 && !is_close(best, plan);
+       ++round) {
     std::stable_partition(order.begin(), order.end(), [&](int id) {
       const Storage& s = plan.storages[std::size_t(id)];
       return s.offset + s.bytes == arena;
     });
     arena = place(plan, order, wanted);
+    before = best;
     if (arena >= best) continue;
     best = arena;
     best_storages = plan.storages;
