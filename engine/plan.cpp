@@ -153,8 +153,8 @@ bool is_close(std::size_t arena, const Plan& plan) {
 
 /// One pass leaves up to 19 % above the bound on tapes of unrolled training; placing what ended at
 /// the top first and trying again reached the bound within 5 rounds on all of those measured. A
-/// round that gains less than a thousandth was followed by none that did: a tape of 100 steps with
-/// 20,000 storages gained 1 KB of 637 MB in 16 rounds, which took 17 s.
+/// round that gains less than a thousandth was, there, followed by none that did: a tape of 100
+/// steps with 20,000 storages gained 1 KB of 637 MB in 16 rounds, which took 17 s.
 std::size_t place_in_rounds(Plan& plan, std::vector<int> order, Gap wanted) {
   constexpr int kRounds = 16;
   std::size_t best = place(plan, order, wanted), before = 2 * best, arena = best;

@@ -4,7 +4,7 @@
 
 namespace metatape::kernels {
 
-inline constexpr std::int64_t kCacheLine = 64;
+inline constexpr std::int64_t kCacheLine = 64;  ///< bytes
 
 /// Brings `count` elements into the L2 cache while something else is computed, to be read or
 /// overwritten. GCC 12 drops loops that do nothing but __builtin_prefetch.

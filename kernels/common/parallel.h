@@ -7,6 +7,9 @@
 
 namespace metatape::kernels {
 
+/// Pieces of work, over all tasks, that keep the threads of a machine busy.
+inline constexpr std::int64_t kPieces = 32;
+
 /// Calls body(i) for i < items, on the threads of the context if the items touch enough elements
 /// in all. Each thread gets one contiguous range of items; items must not depend on each other.
 template <class Body>

@@ -6,12 +6,10 @@
 
 #include "kernels/common/blas.h"
 #include "kernels/common/cpu_context.h"
+#include "kernels/common/parallel.h"
 #include "kernels/conv2d/extents.h"
 
 namespace metatape::kernels {
-
-/// Pieces of work, over all tasks, that keep the threads of a machine busy.
-inline constexpr std::int64_t kPieces = 32;
 
 /// Calls visit(task, piece) for each of `pieces` of each task, on up to context.threads threads.
 template <class Visit>

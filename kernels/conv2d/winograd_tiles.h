@@ -16,7 +16,7 @@ namespace metatape::kernels::winograd {
 using std::int64_t;
 
 /// Floats of a cache line.
-inline constexpr int64_t kLine = 16;
+inline constexpr int64_t kLine = kCacheLine / sizeof(float);
 
 /// Images [N,H,W,C] of one task, or some channels of them.
 template <class T>

@@ -8,7 +8,7 @@ namespace {
 
 /// Row blocks that the whole batch is cut into, if its matrices are tall enough. The library packs
 /// b again for each block, which below 128 rows costs more than 5 % of the product.
-constexpr std::int64_t kPieces = 64;
+constexpr std::int64_t kRowBlocks = 64;
 constexpr std::int64_t kMinRows = 128;
 
 }  // namespace
@@ -22,7 +22,7 @@ void matmul(const MatmulArgs<T>& separate, const CpuContext& context) {
     std::fill_n(args.c, batch * m * n, T(0));
     return;
   }
-  const std::int64_t block_rows = std::max(kMinRows, (batch * m + kPieces - 1) / kPieces);
+  const std::int64_t block_rows = std::max(kMinRows, (batch * m + kRowBlocks - 1) / kRowBlocks);
   const std::int64_t blocks = (m + block_rows - 1) / block_rows;
   const bool in_parallel = batch * blocks > 1 && batch * m * n * k > kParallelMultiplyAdds;
 

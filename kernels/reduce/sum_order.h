@@ -21,7 +21,6 @@ inline constexpr std::int64_t kLaneSegment = 4096;  ///< terms per segment, inne
 inline constexpr std::int64_t kLanes = 32;  ///< four vectors of eight floats hide the add latency
 inline constexpr std::int64_t kItemTerms = 32768;  ///< terms of one work item, about
 inline constexpr std::int64_t kMinimalOutputs = 64, kMaximalOutputs = 1024;
-inline constexpr std::int64_t kItems = 32;  ///< work items that keep the threads busy
 
 /// How a sum is cut into pieces: by extents alone.
 struct SumCut {
@@ -35,7 +34,7 @@ struct SumCut {
     segments = (terms + segment - 1) / segment;
     const std::int64_t fitting = kItemTerms / std::clamp<std::int64_t>(terms, 1, segment);
     // Rows are read faster whole: in place, by one evaluation for several of them.
-    const std::int64_t widest = std::min(kMaximalOutputs, outputs * segments / kItems);
+    const std::int64_t widest = std::min(kMaximalOutputs, outputs * segments / kPieces);
     chunk = innermost_is_reduced ? fitting : std::max({fitting, widest, kMinimalOutputs});
     chunks = (outputs + chunk - 1) / chunk;
   }
