@@ -6,6 +6,7 @@ import time
 
 from suite import figures, machine
 from suite.programs import Missing, run
+from suite.turns import environment
 
 QUICK_KERNELS = ("C2 support conv2", "C4 support conv2", "C4 support conv1", "C5 support block3")
 QUICK_RECIPES = ("omniglot-5w1s-maml", "omniglot-5w1s-imaml", "omniglot-5w1s-r2d2",
@@ -13,11 +14,11 @@ QUICK_RECIPES = ("omniglot-5w1s-maml", "omniglot-5w1s-imaml", "omniglot-5w1s-r2d
 CEILINGS_LIMIT, RECIPE_LIMIT = 60, 60  # seconds
 
 
-def lines_within(command, limit):
+def lines_within(command, threads, limit):
     """Objects of the lines that come within the limit; the program ends at it."""
     try:
         process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE,
-                                   text=True)
+                                   text=True, env=environment(threads))
     except OSError as error:
         raise Missing(str(error)) from None
     try:
@@ -31,7 +32,7 @@ def lines_within(command, limit):
 def measure_peaks(session, programs):
     """Flops per second of multiply-adds in registers, bytes per second of a large copy."""
     cases = lines_within([programs.ours("kernels"), "--only", "ceiling", "--threads",
-                          programs.threads, "--least", 5], CEILINGS_LIMIT)
+                          programs.threads, "--least", 5], programs.threads, CEILINGS_LIMIT)
     found = {case["kernel"]: case for case in cases}
     if "multiply_add" not in found:
         raise Missing("the program of the kernels ended before it came to the peaks")
@@ -55,7 +56,7 @@ def measure_kernels(session, programs, quick, seconds):
                3 if quick else 10]
     for where in QUICK_KERNELS if quick else ("C1", "C2", "C3", "C4", "C5", " of "):
         command += ["--only", where]
-    session.results["kernels"] = [case for case in lines_within(command, seconds)
+    session.results["kernels"] = [case for case in lines_within(command, programs.threads, seconds)
                                   if case["where"] != "ceiling"]
     session.save()
 
@@ -72,7 +73,7 @@ def measure_recipes(session, programs, quick, seconds):
         try:
             text = run([programs.ours("meta_step"), "--recipe", name, "--threads", programs.threads,
                         "--warm-up", 1, "--least", 3 if quick else 10, "--seconds", 0],
-                       RECIPE_LIMIT)
+                       RECIPE_LIMIT, env=environment(programs.threads))
         except Missing as reason:
             session.unmeasured(f"recipe {name}", str(reason))
             continue

@@ -1,12 +1,12 @@
 """MT_TRACE, which prints a line for each instruction, as a profile: by kind, and for a viewer."""
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 
 from suite import figures
 from suite.programs import Missing
+from suite.turns import environment
 
 LIMIT = 300  # seconds
 # What bounds its kernels differs from class to class.
@@ -94,8 +94,9 @@ def profile(session, programs, name, arguments, trace_path):
     command = [programs.ours("meta_step"), *arguments, "--threads", programs.threads, "--warm-up",
                1, "--least", 1, "--seconds", 0, "--costs", costs]
     try:
-        done = subprocess.run([str(word) for word in command], env=os.environ | {"MT_TRACE": "1"},
-                              capture_output=True, text=True, timeout=LIMIT, check=False)
+        done = subprocess.run([str(word) for word in command], capture_output=True,
+                              env=environment(programs.threads) | {"MT_TRACE": "1"},
+                              text=True, timeout=LIMIT, check=False)
     except subprocess.TimeoutExpired:
         raise Missing(f"no profile in {LIMIT} s") from None
     if done.returncode:
