@@ -18,7 +18,7 @@ import numpy as np
 
 from report import Report
 from step_file import load_step
-from tolerances import NMSE, agrees
+from tolerances import NMSE, agrees, nmse_limit
 
 DISAGREES = 3  # exit code
 WARM_UP_STEPS = 3
@@ -99,11 +99,12 @@ def agreement(step, loss, meta_grad):
 
 def settle_agreement(report, precision, figures):
     """Records the comparison; ends the program where it failed."""
-    agreed = agrees(figures, precision)
-    judged = math.isfinite(NMSE[precision])
-    figures = figures | {"nmse_tolerance": NMSE[precision] if judged else None}
+    inner_steps = report.fields["settings"]["inner"]["steps"]
+    agreed, limit = agrees(figures, precision, inner_steps), nmse_limit(precision, inner_steps)
+    judged = math.isfinite(limit)
+    figures = figures | {"nmse_tolerance": limit if judged else None}
     report.add(precision, status="agrees" if agreed else "disagrees", agreement=figures)
-    bound = f"at most {NMSE[precision]:.0e}" if judged else "recorded only"
+    bound = f"at most {limit:.0e}" if judged else "recorded only"
     print(f"{report.fields['peer']} {report.fields['variant']}, {precision}: "
           f"meta-gradient NMSE {figures['meta_grad_nmse']:.1e} ({bound}), "
           f"largest relative difference {figures['meta_grad_max_relative']:.1e}, "

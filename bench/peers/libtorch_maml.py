@@ -103,7 +103,7 @@ def program_arguments(step, flat, precision, device, iterations, seconds):
               "epsilon": model["batch_norm_epsilon"],
               "inner_steps": inner["steps"], "inner_lr": inner["lr"],
               "iterations": iterations, "seconds": seconds,
-              "nmse": tolerances.NMSE[precision],
+              "nmse": tolerances.nmse_limit(precision, inner["steps"]),
               "relative": tolerances.RELATIVE[precision], "loss": tolerances.LOSS[precision]}
     return [f"{key}={value}" for key, value in values.items()]
 

@@ -1,8 +1,8 @@
 """The workloads C1 to C5: metatape and its peers in turns, each checked before it is timed."""
 
+import dataclasses
 import json
 import time
-from dataclasses import dataclass
 
 from suite import machine
 from suite.programs import PEERS, Missing
@@ -12,7 +12,7 @@ from suite.turns import Limits, match
 SHARES = {"C1": 1, "C2": 2, "C3": 2.5, "C4": 3.5, "C5": 3}
 
 
-@dataclass
+@dataclasses.dataclass
 class Session:
     """Where results go; each is on disk before the next one is begun."""
 
@@ -47,6 +47,7 @@ def run_match(session, programs, name, settings, limits, record, everything=Fals
             continue
         if wanted is None or contestant.name in wanted:
             contestants.append(contestant)
+    limits = dataclasses.replace(limits, inner_steps=settings["inner"]["steps"])
     match(contestants, programs.threads, limits, record, session.save, session.say)
 
 

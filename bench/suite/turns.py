@@ -85,11 +85,12 @@ class Running:
             except ValueError:
                 pass  # for people
 
-    def prepare(self, precision, limit):
+    def prepare(self, limits, seconds):
         begin = time.monotonic()
-        self.read_until("ready", begin + limit)
+        self.read_until("ready", begin + seconds)
         self.values["seconds_until_ready"] = round(time.monotonic() - begin, 3)
-        if not self.unchecked and not figures.agrees(self.values, precision):
+        agreed = figures.agrees(self.values, limits.precision, limits.inner_steps)
+        if not agreed and not self.unchecked:
             raise Ended("disagrees with the reference")
         machine.forget_peak(self.process.pid)  # the reference's values are no part of a step
 
@@ -140,6 +141,7 @@ class Limits:
     rounds: int = 2  # at least, if they fit
     most: int = 15
     precision: str = "strict"
+    inner_steps: int = 1
 
 
 class Match:
@@ -177,7 +179,7 @@ class Match:
             return self.save()
         running = Running(contestant, self.threads)
         try:
-            running.prepare(self.limits.precision, limit)
+            running.prepare(self.limits, limit)
             running.step(max(self.left(), self.limits.step))
         except Ended as end:
             return self.drop(running, str(end))

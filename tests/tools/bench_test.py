@@ -252,6 +252,10 @@ class Parts(unittest.TestCase):
         self.assertFalse(agrees(GOOD, "f64"))
         self.assertFalse(agrees(GOOD | {"meta_grad_nmse": math.nan}, "strict"))
         self.assertFalse(agrees({}, "strict"))
+        far = GOOD | {"meta_grad_nmse": 0.04}
+        self.assertFalse(agrees(far, "strict", inner_steps=20))
+        self.assertTrue(agrees(far, "strict", inner_steps=100))
+        self.assertFalse(agrees(far, "f64", inner_steps=100))
 
     def test_a_gradient_of_the_first_order_is_refused(self):
         try:
