@@ -44,7 +44,7 @@ class Fiber {
   void enter_host_identity();
   void leave_host_identity();
 
-  char* stack_ = nullptr;    ///< lowest address; the first page is a guard
+  char* stack_ = nullptr;    ///< lowest address; the first page may be a guard
   std::size_t stagger_ = 0;  ///< bytes left free at its high end
   void* stack_pointer_ = nullptr;
   void* host_stack_pointer_ = nullptr;

@@ -14,8 +14,8 @@ namespace metatape::kernels::emulation {
 namespace {
 
 constexpr unsigned kMostBlocksX = 2147483647, kMostBlocksYz = 65535, kMostThreadsZ = 64;
-// Beyond it libtsan of g++ 12 dies.
-constexpr std::uint64_t kMostSanitizedThreads = 8000;
+// Beyond it the process has no mappings left, and libtsan dies.
+constexpr std::uint64_t kMostSanitizedThreads = 6500;
 
 /// Says which thread a sanitizer's report is about.
 void print_where() {
@@ -45,8 +45,8 @@ void check_shape(const LaunchShape& shape) {
             " are allowed (cudaFuncSetAttribute raises that, to " +
             std::to_string(kSharedBytesOptIn) + ")";
   } else if (has_thread_sanitizer() && threads * blocks > kMostSanitizedThreads) {
-    found = std::to_string(threads * blocks) +
-            " threads; the thread sanitizer allows 8000 in a launch: use a smaller shape";
+    found = std::to_string(threads * blocks) + " threads; the thread sanitizer allows " +
+            std::to_string(kMostSanitizedThreads) + " in a launch: use a smaller shape";
   }
   if (!found.empty()) refuse(subject_of(shape), shape.site, found);
 }
