@@ -78,9 +78,9 @@ TEST_F(FitToMemory, SaysWhatChangedAndItsPriceInOneLine) {
 
 TEST_F(FitToMemory, TakesTheOtherFormOfProductsWhereThatIsEnough) {
   const EpisodeLayout layout{TaskKind::classification, 5, {5, 28, 28, 1}, {5, 28, 28, 1}};
-  const Model model = make_conv4({.height = 28, .width = 28, .classes = 5, .filters = 64});
+  const Model model = make_conv4({.classes = 5, .filters = 64, .downsampling = Downsampling::max});
   Config config;
-  config.inner.steps = 2;
+  config.inner.steps = 1;               // with two, and without oneDNN, both forms take the same
   config.outer.combine = "similarity";  // which cannot take its tasks in chunks
   Config forward = config;
   forward.inner.hvp = "forward";
@@ -94,9 +94,10 @@ TEST_F(FitToMemory, TakesTheOtherFormOfProductsWhereThatIsEnough) {
   EXPECT_TRUE(says(f, "(inner.hvp=forward)")) << f.change;
   config.inner.hvp = "reverse";  // what was asked for stays
   config.outer.combine = "mean";
+  config.train.max_memory = enough * 3 / 4;
   const Fit asked = fit_to_memory(config, model, layout, {});
   EXPECT_EQ(asked.config.inner.hvp, "reverse");
-  EXPECT_EQ(asked.config.outer.chunk, 16);
+  EXPECT_GT(asked.config.outer.chunk, 0);
 }
 
 TEST_F(FitToMemory, RecomputesWhereOneTaskIsTooLarge) {

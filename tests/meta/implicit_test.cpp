@@ -293,7 +293,7 @@ TEST(Implicit, MemoryDoesNotGrowWithInnerSteps) {
                                "outer.gradient=symmetric_difference"}) {
     const std::size_t few = arena_of(2, {"inner.solver=proximal", gradient});
     const std::size_t many = arena_of(8, {"inner.solver=proximal", gradient});
-    EXPECT_LE(many, few + few / 32) << gradient;  // alignment and placement
+    EXPECT_LE(many, few + few / 16) << gradient;  // placement: 4.3 % without oneDNN
   }
   EXPECT_GT(arena_of(8, {}), 2 * arena_of(2, {})) << "gradient steps do keep what they computed";
 }
