@@ -97,7 +97,7 @@ TEST_F(FitToMemory, TakesTheOtherFormOfProductsWhereThatIsEnough) {
   config.train.max_memory = enough * 3 / 4;
   const Fit asked = fit_to_memory(config, model, layout, {});
   EXPECT_EQ(asked.config.inner.hvp, "reverse");
-  EXPECT_GT(asked.config.outer.chunk, 0);
+  EXPECT_EQ(asked.config.outer.chunk, 16);
 }
 
 TEST_F(FitToMemory, RecomputesWhereOneTaskIsTooLarge) {
