@@ -2,8 +2,12 @@
 
 #include <string_view>
 
+#include "engine/printable.h"
+
 namespace metatape {
 namespace {
+
+constexpr std::size_t kLongestMessage = 4000;  // bytes: a message may repeat a hostile file's names
 
 /// Path below the project root, so that messages do not carry the build machine's folders.
 std::string_view short_path(std::string_view path) {
@@ -22,7 +26,7 @@ std::string compose(ErrorKind kind, const std::string& subject, const std::strin
                     const Loc& where) {
   std::string text = fmt::format("[{}] {}", subject, message);
   if (names_a_source_line(kind)) text += fmt::format(" (recorded at {})", source_line(where));
-  return text;
+  return shortened(text, kLongestMessage);
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ const char* error_kind_name(ErrorKind);
 int exit_code(ErrorKind);
 
 /// The one exception of the project. `what()` names the thing in brackets, what was found, what was
-/// expected, and the remedy; where an instruction was being recorded, also the source line.
+/// expected, and the remedy; where an instruction was being recorded, also the source line. Of more
+/// than 4000 bytes it keeps the beginning and the end.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, std::string subject, const std::string& message,

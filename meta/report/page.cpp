@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "engine/printable.h"
 #include "meta/report/text.h"
 #include "meta/settings/recipe.h"
 

@@ -14,6 +14,7 @@
 
 #include "engine/error.h"
 #include "engine/io/atomic_file.h"
+#include "engine/printable.h"
 #include "meta/report/text.h"
 
 namespace metatape {

@@ -5,9 +5,6 @@
 
 namespace metatape {
 
-/// Text that any reader takes: control characters and bytes that are not UTF-8 become '?'.
-std::string printable(std::string_view text);
-
 /// For the content of an element or of a quoted attribute.
 std::string html_text(std::string_view text);
 

@@ -24,13 +24,6 @@ TEST(ReportText, MarkupAndControlCharactersStayText) {
   EXPECT_EQ(gnuplot_string("a\nplot b"), "'a?plot b'");
 }
 
-TEST(ReportText, BytesThatAreNotUtf8AreReplaced) {
-  EXPECT_EQ(printable("gr\xc3\xbcn"), "gr\xc3\xbcn");
-  EXPECT_EQ(printable("a\xff\xc3"), "a??");
-  EXPECT_EQ(printable("\xc0\xaf"), "??") << "longer than need be";
-  EXPECT_EQ(printable("\xed\xa0\x80"), "???") << "a surrogate";
-}
-
 TEST(ReportExperiments, RunsThatDifferInTheSeedAloneAreOne) {
   std::vector<RunRecord> runs{run_of("a", 1), run_of("b", 2), run_of("c", 1)};
   runs[2].config.inner.steps = 5;

@@ -8,17 +8,20 @@
 #include <thread>
 
 #include "engine/error.h"
+#include "engine/printable.h"
 #include "meta/settings/recipe.h"
 
 namespace metatape {
 
 void Output::say(const std::string& line) const {
-  if (!quiet) fmt::print(stderr, "{}\n", line);
+  if (!quiet) fmt::print(stderr, "{}\n", printable_lines(line));
 }
 
 void Output::result(const nlohmann::json& object, const std::string& text) const {
   if (quiet) return;
-  fmt::print("{}\n", json ? object.dump() : text);
+  constexpr auto kReplace =
+      nlohmann::json::error_handler_t::replace;  // file names may be any bytes
+  fmt::print("{}\n", json ? object.dump(-1, ' ', false, kReplace) : printable_lines(text));
   std::fflush(stdout);
 }
 

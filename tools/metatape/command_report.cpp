@@ -5,7 +5,6 @@
 
 #include "meta/report/page.h"
 #include "meta/report/report.h"
-#include "meta/report/text.h"
 #include "tools/metatape/command.h"
 
 namespace metatape {
@@ -13,7 +12,7 @@ namespace metatape {
 void report_command(const ReportArguments& a, const Output& output) {
   Report report = make_report(a.runs);
   write_report(report, a.out);
-  for (const std::string& warning : report.warnings) output.say("warning: " + printable(warning));
+  for (const std::string& warning : report.warnings) output.say("warning: " + warning);
   const std::string page = (std::filesystem::path(a.out) / "index.html").string();
   nlohmann::json result = to_json(report);
   result["page"] = page;

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "engine/error.h"
+#include "engine/printable.h"
 #include "meta/settings/nearest_name.h"
 #include "tools/metatape/command.h"
 #include "tools/metatape/processes.h"
@@ -196,7 +197,7 @@ int report_json(const Output& output, const char* kind, int code, const std::str
 
 int report(Arguments& a, const char* kind, int code, const std::string& message) {
   a.output.quiet = false;
-  fmt::print(stderr, "metatape: {} error: {}\n", kind, message);
+  fmt::print(stderr, "metatape: {} error: {}\n", kind, printable_lines(message));
   report_json(a.output, kind, code, message);
   a.processes.abort(code);
   return code;
