@@ -15,8 +15,9 @@ namespace metatape {
 namespace {
 
 struct Descriptor {
+  /// Not blocking: a pipe without a writer is refused below instead of waited for.
   explicit Descriptor(const std::filesystem::path& path)
-      : value(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+      : value(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
   ~Descriptor() {
     if (value >= 0) ::close(value);
   }
@@ -39,7 +40,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   struct stat status = {};
   if (::fstat(file.value, &status) != 0) fail_to_read(path, errno);
   if (!S_ISREG(status.st_mode))
-    fail(ErrorKind::io, path.string(), "is a folder or a device; a regular file is expected here");
+    fail(ErrorKind::io, path.string(),
+         "is a folder, a pipe or a device; a regular file is expected here");
   size_ = static_cast<std::size_t>(status.st_size);
   if (size_ == 0) return;  // mmap refuses an empty range
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.value, 0);

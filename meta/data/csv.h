@@ -4,11 +4,26 @@
 #include <string>
 #include <vector>
 
+#include "engine/io/text_file.h"
+
 namespace metatape {
 
 /// Lines of comma-separated fields, as far as split files need it (RFC 4180 within one line: fields
 /// may be quoted, "" is a quote). Empty lines are left out; CR LF and a byte-order mark are
-/// accepted. Errors: io, for a file over 64 MiB, a NUL byte or an open quote, with the line number.
-std::vector<std::vector<std::string>> read_csv(const std::filesystem::path&);
+/// accepted. A line is read when it is asked for: a list of a gigabyte's fields would take forty.
+class CsvReader {
+ public:
+  /// Errors: io, for a file over 64 MiB or with a NUL byte.
+  explicit CsvReader(const std::filesystem::path&);
+
+  /// Reads the next line into `fields`; false after the last. Errors: io, with the line number, for
+  /// an open quote or more than 64 KiB.
+  bool next(std::vector<std::string>& fields);
+  std::size_t line_number() const { return file_.line_number(); }
+
+ private:
+  std::string subject_;
+  TextFile file_;
+};
 
 }  // namespace metatape

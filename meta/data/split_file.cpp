@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Rows = std::vector<std::vector<std::string>>;
+constexpr std::size_t kMostUnknown = 1000;  // by then it is the wrong list
 
 /// Collects (class, part) pairs and turns names into indices.
 class SplitBuilder {
@@ -33,6 +33,7 @@ class SplitBuilder {
     const auto found = index_.find(name);
     if (found == index_.end()) {
       unknown_.insert(name);
+      if (unknown_.size() > kMostUnknown) refuse_unknown();
       return;
     }
     const auto [entry, is_new] = part_of_.emplace(found->second, part);
@@ -42,13 +43,7 @@ class SplitBuilder {
   }
 
   PackedSplit finish(std::string name) const {
-    if (!unknown_.empty()) {
-      const std::vector<std::string> names(unknown_.begin(), unknown_.end());
-      fail(ErrorKind::io, subject_,
-           "{} classes of the split are not among the {} classes of the images: {}; check the "
-           "spelling or take them out",
-           names.size(), index_.size(), name_list(names));
-    }
+    if (!unknown_.empty()) refuse_unknown();
     PackedSplit split{.name = std::move(name)};
     for (const auto& [index, part] : part_of_)
       (part == "train"  ? split.train
@@ -59,28 +54,50 @@ class SplitBuilder {
   }
 
  private:
+  [[noreturn]] void refuse_unknown() const {
+    const std::vector<std::string> names(unknown_.begin(), unknown_.end());
+    fail(ErrorKind::io, subject_,
+         "{}{} classes of the split are not among the {} classes of the images: {}; check the "
+         "spelling or take them out",
+         names.size() > kMostUnknown ? "at least " : "", names.size(), index_.size(),
+         name_list(names));
+  }
+
   std::string subject_;
   std::map<std::string, std::int32_t> index_;
   std::map<std::int32_t, std::string> part_of_;
   std::set<std::string> unknown_;
 };
 
-std::size_t column(const Rows& rows, const std::string& name, const fs::path& path) {
-  if (rows.empty()) fail(ErrorKind::io, path.string(), "is empty");
-  const auto found = std::ranges::find(rows[0], name);
-  if (found == rows[0].end())
-    fail(ErrorKind::io, path.string(), "has no column '{}' in its first line; found: {}", name,
-         name_list(rows[0]));
-  return std::size_t(found - rows[0].begin());
-}
+/// A CSV whose first line names its columns, of which some are looked at.
+class Table {
+ public:
+  explicit Table(const fs::path& path) : subject_(path.string()), file_(path) {
+    if (!file_.next(header_)) fail(ErrorKind::io, subject_, "is empty");
+  }
 
-const std::string& field(const Rows& rows, std::size_t row, std::size_t column,
-                         const fs::path& path) {
-  if (column >= rows[row].size())
-    fail(ErrorKind::io, path.string(), "row {} has {} fields, its first line has {}", row + 1,
-         rows[row].size(), rows[0].size());
-  return rows[row][column];
-}
+  std::size_t column(const std::string& name) const {
+    const auto found = std::ranges::find(header_, name);
+    if (found == header_.end())
+      fail(ErrorKind::io, subject_, "has no column '{}' in its first line; found: {}", name,
+           name_list(header_));
+    return std::size_t(found - header_.begin());
+  }
+
+  bool next() { return file_.next(row_); }
+
+  const std::string& at(std::size_t column) const {
+    if (column >= row_.size())
+      fail(ErrorKind::io, subject_, "line {} has {} fields, its first line has {}",
+           file_.line_number(), row_.size(), header_.size());
+    return row_[column];
+  }
+
+ private:
+  std::string subject_;
+  CsvReader file_;
+  std::vector<std::string> header_, row_;
+};
 
 std::string without_rotation(std::string name) {
   const std::size_t slash = name.rfind('/');
@@ -89,13 +106,14 @@ std::string without_rotation(std::string name) {
 }
 
 void read_part(const fs::path& path, const std::string& part, SplitBuilder& builder) {
-  const Rows rows = read_csv(path);
   if (path.extension() == ".txt") {
-    for (const auto& row : rows) builder.put(without_rotation(row[0]), part);
+    CsvReader file(path);
+    for (std::vector<std::string> row; file.next(row);) builder.put(without_rotation(row[0]), part);
     return;
   }
-  const std::size_t label = column(rows, "label", path);
-  for (std::size_t r = 1; r < rows.size(); ++r) builder.put(field(rows, r, label, path), part);
+  Table table(path);
+  const std::size_t label = table.column("label");
+  while (table.next()) builder.put(table.at(label), part);
 }
 
 std::optional<fs::path> part_file(const fs::path& folder, const std::string& part) {
@@ -124,11 +142,11 @@ PackedSplit read_split(const fs::path& path, std::string name,
     }
     return builder.finish(std::move(name));
   }
-  const Rows rows = read_csv(path);
-  const std::size_t class_at = column(rows, "class", path), part_at = column(rows, "split", path);
-  for (std::size_t r = 1; r < rows.size(); ++r) {
-    const std::string& part = field(rows, r, part_at, path);
-    builder.put(field(rows, r, class_at, path), part == "val" ? "validation" : part);
+  Table table(path);
+  const std::size_t class_at = table.column("class"), part_at = table.column("split");
+  while (table.next()) {
+    const std::string& part = table.at(part_at);
+    builder.put(table.at(class_at), part == "val" ? "validation" : part);
   }
   return builder.finish(std::move(name));
 }

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
+#include <optional>
 
 #include "engine/error.h"
 #include "engine/io/strict_json.h"
+#include "engine/io/text_file.h"
 
 namespace metatape {
 namespace {
@@ -15,12 +15,16 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::int64_t kMostIterations = std::int64_t(1) << 62;
+constexpr std::size_t kLargestMetrics = std::size_t(1) << 30;
+constexpr std::size_t kMostSeries = 1000;
 
 void add_point(RunRecord& run, const std::string& name, std::int64_t iteration, const json& value,
                const std::string& subject) {
   if (!value.is_number())
     fail(ErrorKind::io, subject, "\"{}\" is {}, expected a number", name, value.type_name());
   Series& series = run.series[name];
+  if (run.series.size() > kMostSeries)
+    fail(ErrorKind::io, subject, "more than {} names: these are no metrics of a run", kMostSeries);
   if (!series.empty() && series.back().first >= iteration)
     fail(ErrorKind::io, subject, "iteration {} after {}: the lines are not of one run", iteration,
          series.back().first);
@@ -40,11 +44,11 @@ void add_line(RunRecord& run, const json& line, const std::string& subject) {
 }
 
 void read_metrics(RunRecord& run, const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string text;
-  for (std::int64_t number = 1; std::getline(in, text); ++number) {
-    const std::string subject = fmt::format("{}:{}", file.string(), number);
-    const json line = parse_strict_json(text, subject);
+  if (!fs::exists(file)) return;
+  TextFile lines(file, kLargestMetrics, "the metrics of a run");
+  while (const std::optional<std::string_view> text = lines.next_line()) {
+    const std::string subject = fmt::format("{}:{}", file.string(), lines.line_number());
+    const json line = parse_strict_json(*text, subject);
     if (!line.is_object()) fail(ErrorKind::io, subject, "is no JSON object");
     add_line(run, line, subject);
   }
@@ -64,19 +68,15 @@ void check_evaluation(const json& evaluation, const std::string& subject) {
   json_string(evaluation, "protocol", 100, subject);
 }
 
-void read_result(RunRecord& run, const fs::path& file) {
-  if (!fs::exists(file)) return;
-  std::ifstream in(file, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  const json result = parse_strict_json(text, file.string());
-  if (!result.is_object()) fail(ErrorKind::io, file.string(), "is no JSON object");
+void read_result(RunRecord& run, const RunFolder& folder) {
+  const std::string file = (folder.path() / "result.json").string();
+  const json result = folder.result();
   run.train = result.value("train", json());
   if (!run.train.is_null() && !run.train.is_object())
-    fail(ErrorKind::io, file.string(), "\"train\" is no JSON object");
+    fail(ErrorKind::io, file, "\"train\" is no JSON object");
   const json evaluations = result.value("eval", json::object());
-  if (!evaluations.is_object()) fail(ErrorKind::io, file.string(), "\"eval\" is no JSON object");
   for (const auto& [name, evaluation] : evaluations.items()) {
-    check_evaluation(evaluation, fmt::format("{}: eval/{}", file.string(), name));
+    check_evaluation(evaluation, fmt::format("{}: eval/{}", file, name));
     run.evaluations[name] = evaluation;
   }
 }
@@ -88,7 +88,7 @@ RunRecord read_run(const fs::path& path) {
   RunRecord run{
       .name = path.string(), .config = folder.config(), .provenance = folder.provenance()};
   read_metrics(run, path / "metrics.jsonl");
-  read_result(run, path / "result.json");
+  read_result(run, folder);
   return run;
 }
 

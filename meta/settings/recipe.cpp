@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "engine/error.h"
 #include "engine/io/strict_json.h"
+#include "engine/io/text_file.h"
 #include "meta/recipes/embedded.h"
 #include "meta/settings/nearest_name.h"
 
@@ -14,6 +13,7 @@ namespace metatape {
 namespace {
 
 constexpr int kLongestChain = 4;  // of "extends"; more is a circle
+constexpr std::size_t kLargestFile = 1 << 20;
 
 std::string text_of(const std::string& name_or_file) {
   for (const EmbeddedRecipe& r : embedded_recipes())
@@ -24,10 +24,7 @@ std::string text_of(const std::string& name_or_file) {
          "there is no such recipe or file; did you mean {}? (metatape recipes lists all)",
          nearest_name(name_or_file, names));
   }
-  std::ifstream in(name_or_file, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
+  return std::string(TextFile(name_or_file, kLargestFile, "a recipe").text());
 }
 
 Recipe load(const std::string& name_or_file, int depth) {

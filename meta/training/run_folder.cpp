@@ -6,13 +6,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "engine/error.h"
 #include "engine/io/atomic_file.h"
 #include "engine/io/strict_json.h"
+#include "engine/io/text_file.h"
 
 namespace metatape {
 namespace {
@@ -23,15 +22,7 @@ using namespace nlohmann::literals;
 
 constexpr int kKeptCheckpoints = 2;
 
-std::string read_text(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in)
-    fail(ErrorKind::io, path.string(),
-         "it cannot be read: {}; expected the folder of a metatape run", std::strerror(errno));
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
+constexpr std::size_t kLargestConfig = 1 << 20, kLargestResult = 16 << 20;
 
 std::vector<fs::path> checkpoints(const fs::path& folder) {
   std::vector<fs::path> found;
@@ -70,7 +61,11 @@ RunFolder RunFolder::create(const fs::path& path, const Config& config,
 
 RunFolder RunFolder::open(const fs::path& path, Access access) {
   const fs::path file = path / "config.json";
-  const json stored = parse_strict_json(read_text(file), file.string());
+  if (!exists(path))
+    fail(ErrorKind::io, file.string(),
+         "there is no such file; expected the folder of a metatape run");
+  const TextFile config_file(file, kLargestConfig, "the file of a metatape run");
+  const json stored = parse_strict_json(config_file.text(), file.string());
   if (!stored.is_object() || !stored.contains("settings"))
     fail(ErrorKind::io, file.string(),
          "it has no \"settings\"; expected the file of a metatape run");
@@ -149,6 +144,17 @@ void RunFolder::truncate_metrics(std::int64_t bytes) {
     fs::resize_file(path_ / "metrics.jsonl", std::uintmax_t(bytes));
 }
 
+json RunFolder::result() const {
+  const fs::path file = path_ / "result.json";
+  if (!fs::exists(file)) return json::object();
+  const TextFile text(file, kLargestResult, "the result of a run");
+  json result = parse_strict_json(text.text(), file.string());
+  if (!result.is_object() || !result.value("eval", json::object()).is_object())
+    fail(ErrorKind::io, file.string(),
+         "expected an object with \"train\" and \"eval\"; move it away and evaluate again");
+  return result;
+}
+
 void RunFolder::write_result(const json& result) {
   if (!writes_) return;
   write_file_atomically(path_ / "result.json", result.dump(2) + "\n");
@@ -156,14 +162,9 @@ void RunFolder::write_result(const json& result) {
 
 void RunFolder::add_evaluation(const std::string& name, const json& evaluation) {
   if (!writes_) return;
-  const fs::path file = path_ / "result.json";
-  json result = json::object();  // of a run that is still going: there is no file yet
-  if (fs::exists(file)) result = parse_strict_json(read_text(file), file.string());
-  if (!result.is_object() || !result.value("eval", json::object()).is_object())
-    fail(ErrorKind::io, file.string(),
-         "expected an object with \"train\" and \"eval\"; move it away and evaluate again");
-  result["eval"][name] = evaluation;
-  write_result(result);
+  json results = result();
+  results["eval"][name] = evaluation;
+  write_result(results);
 }
 
 }  // namespace metatape

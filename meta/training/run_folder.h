@@ -49,6 +49,8 @@ class RunFolder {
   /// Forgets lines written after a checkpoint that is being resumed.
   void truncate_metrics(std::int64_t bytes);
 
+  /// What result.json holds; an empty object while there is no such file. Errors: io.
+  nlohmann::json result() const;
   void write_result(const nlohmann::json&);
   /// Puts the results of an evaluation into result.json under eval/<name>, beside what is there.
   /// Errors: io, if result.json is damaged or cannot be written.

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -217,7 +219,18 @@ TEST(AtomicFile, CleanUpSparesFilesBeingWrittenAndForeignFiles) {
 TEST(MappedFile, NamesWhatCannotBeRead) {
   const TemporaryFolder folder;
   expect_error(ErrorKind::io, "No such file", [&] { MappedFile(folder / "missing"); });
-  expect_error(ErrorKind::io, "is a folder or a device", [&] { MappedFile mapped(folder.path()); });
+  expect_error(ErrorKind::io, "is a folder, a pipe or a device",
+               [&] { MappedFile mapped(folder.path()); });
+}
+
+TEST(MappedFile, RefusesAPipeInsteadOfWaitingForIt) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  constexpr unsigned kSeconds = 60;  // then the signal ends a process that waits
+  ::alarm(kSeconds);
+  expect_error(ErrorKind::io, "is a folder, a pipe or a device",
+               [&] { MappedFile mapped(folder / "pipe"); });
+  ::alarm(0);
 }
 
 TEST(MappedFile, MapsAnEmptyFile) {

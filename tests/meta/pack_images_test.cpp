@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "meta/data/class_split.h"
-#include "meta/data/csv.h"
 #include "meta/data/image_decode.h"
 #include "meta/data/import_images.h"
 #include "meta/data/packed_set.h"
@@ -262,8 +261,12 @@ TEST(PackImages, RefusesSplitsThatDoNotFit) {
   refused("class,split\nant,train\nant,test\n", "class 'ant' is in train and in test");
   refused("class,split\nant,dev\n", "class 'ant' is in part 'dev'");
   refused("name,split\nant,train\n", "has no column 'class' in its first line; found: name, split");
-  refused("class,split\nant\n", "row 2 has 1 fields, its first line has 2");
+  refused("class,split\nant\n", "line 2 has 1 fields, its first line has 2");
   refused("class,split\n\"ant,train\n", "line 2 has a quote that is not closed");
+  refused("class,split\n" + std::string(65537, ','), "line 2 has 65537 bytes, at most 65536 are read");
+  std::string strangers = "class,split\n";
+  for (int i = 0; i < 1001; ++i) strangers += "c" + std::to_string(i) + ",train\n";
+  refused(strangers + "\"", "at least 1001 classes of the split are not among the 3");
   refused("", "is empty");
   write_folder(p.folder / "lists", {{"train.csv", "filename,label\n"}});
   ImagesImport import{.input = {}, .split = p.folder / "lists", .size = 4};
