@@ -41,6 +41,9 @@ SafetensorsWriter& SafetensorsWriter::add(std::string name, FileDType dtype,
 }
 
 SafetensorsWriter& SafetensorsWriter::set_metadata(std::string key, std::string value) {
+  if (key.size() > SafetensorsLimits::kNameBytes)
+    fail(ErrorKind::usage, key, "has {} bytes, a key of metadata at most {}; shorten it",
+         key.size(), SafetensorsLimits::kNameBytes);
   metadata_[std::move(key)] = std::move(value);
   return *this;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -7,9 +8,11 @@
 
 namespace metatape {
 
+inline constexpr std::size_t kLongestJsonKey = 1024;  // bytes
+
 /// JSON from a file that somebody else made. Beyond the grammar it refuses what nlohmann/json lets
-/// pass: duplicate keys, nesting deeper than 8, NUL bytes, text after the value. Errors: io, with
-/// `subject` (the file) and the position.
+/// pass: duplicate keys, keys over 1024 bytes, nesting deeper than 8, more than 2 million values,
+/// NUL bytes, text after the value. Errors: io, with `subject` (the file) and the position.
 nlohmann::json parse_strict_json(std::string_view text, const std::string& subject);
 
 /// object[key] as an integer in [low, high]. Refuses a missing key, floats, negative wrap-around.

@@ -12,11 +12,10 @@ namespace {
 using nlohmann::json;
 
 const Field& field(const std::string& key) {
-  std::vector<std::string> names;
-  for (const Field& f : config_schema()) {
+  for (const Field& f : config_schema())
     if (f.name == key) return f;
-    names.push_back(f.name);
-  }
+  std::vector<std::string> names;
+  for (const Field& f : config_schema()) names.push_back(f.name);
   fail(ErrorKind::usage, key,
        "there is no such setting; did you mean {}? (metatape settings lists all)",
        nearest_name(key, names));

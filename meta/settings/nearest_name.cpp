@@ -1,6 +1,7 @@
 #include "meta/settings/nearest_name.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -25,11 +26,15 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 }  // namespace
 
 std::string nearest_name(const std::string& typed, std::span<const std::string> candidates) {
-  const auto nearest = std::min_element(candidates.begin(), candidates.end(),
-                                        [&](const std::string& a, const std::string& b) {
-                                          return edit_distance(typed, a) < edit_distance(typed, b);
-                                        });
-  return nearest == candidates.end() ? std::string() : *nearest;
+  std::string nearest;
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  for (const std::string& candidate : candidates) {
+    const std::size_t distance = edit_distance(typed, candidate);
+    if (distance >= least) continue;
+    least = distance;
+    nearest = candidate;
+  }
+  return nearest;
 }
 
 }  // namespace metatape

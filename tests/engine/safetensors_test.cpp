@@ -198,7 +198,7 @@ TEST(SafetensorsReader, RefusesHolesAndOverlaps) {
 
 TEST(SafetensorsReader, RefusesWhatIsBeyondTheLimits) {
   expect_refused(file_with("{" + f32_entry(std::string(1025, 'n'), 0, 4) + "}", 4),
-                 "a tensor name of 1025 bytes; at most 1024");
+                 "has 1025 bytes; at most 1024 are read");
   std::string many = "{";
   for (int i = 0; i <= 100'000; ++i) many += (i ? "," : "") + f32_entry(std::to_string(i), 0, 0);
   expect_refused(file_with(many + "}", 0), "holds 100001 tensors; at most 100000");
@@ -232,6 +232,7 @@ TEST(SafetensorsWriter, RefusesWhatCouldNotBeReadAgain) {
   refuses("cannot be the name", [&](auto& w) { w.add("__metadata__", {1}, one); });
   refuses("cannot be the name", [&](auto& w) { w.add(std::string(1025, 'n'), {1}, one); });
   refuses("not UTF-8", [&](auto& w) { w.add("\xff", {1}, one); });
+  refuses("has 1025 bytes", [&](auto& w) { w.set_metadata(std::string(1025, 'k'), ""); });
   refuses("NUL character", [&](auto& w) { w.set_metadata(std::string("a\0b", 3), ""); });
   EXPECT_FALSE(std::filesystem::exists(folder / "f"));
 }

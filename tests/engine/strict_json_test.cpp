@@ -43,6 +43,16 @@ TEST(StrictJson, RefusesDeepNesting) {
   expect_refused(R"([[[[[[[[{}]]]]]]]])", "nested deeper than 8 levels");
 }
 
+TEST(StrictJson, RefusesLongKeysAndMoreThanTwoMillionValues) {
+  const std::string longest(1024, 'k');
+  EXPECT_EQ(parse("{\"" + longest + "\": 1}").size(), 1u);
+  expect_refused("{\"" + longest + "k\": 1}", "has 1025 bytes; at most 1024 are read");
+  std::string most = "[0";  // the list is a value, too
+  for (int i = 2; i < 2'000'000; ++i) most += ",0";
+  EXPECT_EQ(parse(most + "]").size(), 1'999'999u);
+  expect_refused(most + ",0]", "more than 2000000 JSON values");
+}
+
 TEST(StrictJson, RefusesNulCharacters) {
   expect_refused(R"({"a\u0000b": 1})", "NUL character");
   expect_refused(R"({"a": "b\u0000"})", "NUL character");

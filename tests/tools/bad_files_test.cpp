@@ -55,7 +55,7 @@ std::vector<BadFile> bad_tensors() {
       {tensors(R"({"w":{},"w":{}})"), "key \"w\" occurs twice"},
       {tensors("{\"w\":" + deep + "}"), "nested deeper than 8 levels"},
       {tensors("{\"a\\u0000b\":{}}"), "NUL character"},
-      {tensors("{\"" + std::string(2000, 'n') + "\":{}}"), "a tensor name of 2000 bytes"},
+      {tensors("{\"" + std::string(2000, 'n') + "\":{}}"), "has 2000 bytes; at most 1024 are read"},
       {tensors(R"({"__metadata__":{"a":1}})"), "has a JSON number as metadata \"a\""},
       {tensor(f32 + R"("shape":[1])"), "has 2 entries; exactly dtype, shape and data_offsets"},
       {tensor(R"("dtype":"BF16","shape":[1],"data_offsets":[0,2])", 2), "has dtype BF16; F32"},
@@ -147,7 +147,7 @@ std::vector<BadFile> bad_texts() {
       {Kind::split, "class,split\nc0,training\n", "there are train, val and test"},
       {Kind::split, "class,split\n\"c0,train\n", "line 2 has a quote that is not closed"},
       {Kind::split, std::string("class,split\nc0\0,train\n", 22), "holds a NUL byte"},
-      {Kind::split, "class,split\nc0\n", "row 2 has 1 fields, its first line has 2"},
+      {Kind::split, "class,split\nc0\n", "line 2 has 1 fields, its first line has 2"},
   };
 }
 
