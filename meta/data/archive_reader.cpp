@@ -11,6 +11,7 @@ namespace metatape {
 namespace {
 
 constexpr std::int64_t kMostEntries = 2'000'000;
+constexpr std::size_t kLongestName = 4096;
 constexpr std::uint64_t kLargestRatio = 200;
 constexpr std::uint64_t kRatioFloor = std::uint64_t{1} << 20;  // tiny archives are all headers
 constexpr std::size_t kBlockBytes = 64 * 1024;
@@ -74,6 +75,10 @@ bool ArchiveReader::next() {
   if (!name)
     fail(ErrorKind::io, subject_, "entry {} has a name that is not UTF-8; rename it", entries_);
   name_ = tidy_name(name);
+  if (name_.size() > kLongestName)
+    fail(ErrorKind::io, subject_, "entry {} has a name of {} bytes, at most {} are allowed",
+         entries_, name_.size(), kLongestName);
+  refuse_bomb(std::uint64_t(archive_filter_bytes(archive_.get(), 0)));
   is_folder_ = archive_entry_filetype(entry) == AE_IFDIR;
   if (archive_entry_is_encrypted(entry))
     fail(ErrorKind::io, subject_, "entry '{}' is encrypted; unpack it and give the folder", name_);
@@ -85,6 +90,14 @@ std::vector<std::byte> ArchiveReader::read() {
   std::vector<std::byte> content;
   for (bool ended = false; !ended;) take_block(&content, ended);
   return content;
+}
+
+void ArchiveReader::refuse_bomb(std::uint64_t unpacked_bytes) const {
+  if (unpacked_bytes > kLargestRatio * file_.bytes().size() + kRatioFloor)
+    fail(ErrorKind::io, subject_,
+         "unpacks to more than {} times its {} bytes (at entry '{}'): refused as a zip bomb; "
+         "unpack it and give the folder if it is genuine",
+         kLargestRatio, file_.bytes().size(), name_);
 }
 
 void ArchiveReader::skip_rest() {
@@ -100,11 +113,7 @@ void ArchiveReader::take_block(std::vector<std::byte>* content, bool& ended) {
   ended = got == 0;
   if (ended) entry_is_open_ = false;
   unpacked_bytes_ += std::uint64_t(got);
-  if (unpacked_bytes_ > kLargestRatio * file_.bytes().size() + kRatioFloor)
-    fail(ErrorKind::io, subject_,
-         "unpacks to more than {} times its {} bytes (at entry '{}'): refused as a zip bomb; "
-         "unpack it and give the folder if it is genuine",
-         kLargestRatio, file_.bytes().size(), name_);
+  refuse_bomb(unpacked_bytes_);
   if (!content) return;
   if (content->size() + std::size_t(got) > kLargestInputFile)
     fail(ErrorKind::io, subject_, "entry '{}' has more than {} bytes", name_, kLargestInputFile);

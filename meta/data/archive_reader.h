@@ -12,8 +12,8 @@
 namespace metatape {
 
 /// Entries of a zip or tar by libarchive, in the order of the archive. Limits against hostile
-/// archives: 2 million entries, 256 MiB per file, and at most 200 times the archive's own size
-/// (plus 1 MiB) unpacked in all.
+/// archives: 2 million entries, names of 4096 bytes, 256 MiB per file, and at most 200 times the
+/// archive's own size (plus 1 MiB) unpacked in all, names included.
 class ArchiveReader final : public InputFiles {
  public:
   explicit ArchiveReader(const std::filesystem::path&);
@@ -27,6 +27,7 @@ class ArchiveReader final : public InputFiles {
   };
 
   [[noreturn]] void refuse_format() const;
+  void refuse_bomb(std::uint64_t unpacked_bytes) const;
   void take_block(std::vector<std::byte>* content, bool& ended);
   void skip_rest();
   std::string reason() const;
