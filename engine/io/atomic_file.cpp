@@ -79,7 +79,7 @@ void AtomicFile::open_temporary() {
   // try.
   for (;;) {
     temporary_ = next_temporary(path_);
-    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor_ < 0) {
       const int reason = errno;
       if (reason == EEXIST || reason == EINTR) continue;
@@ -123,6 +123,22 @@ void AtomicFile::overwrite(std::size_t offset, std::span<const std::byte> bytes)
          "overwrite of {} bytes at offset {}, but only {} bytes were written", bytes.size(), offset,
          size_);
   write_at(offset, bytes);
+}
+
+void AtomicFile::read(std::size_t offset, std::span<std::byte> bytes) const {
+  if (descriptor_ < 0 || offset > size_ || bytes.size() > size_ - offset)
+    fail(ErrorKind::internal, path_.string(),
+         "read of {} bytes at offset {}, but only {} bytes were written", bytes.size(), offset,
+         size_);
+  std::span<std::byte> rest = bytes;
+  while (!rest.empty()) {
+    const auto at = static_cast<off_t>(offset + (bytes.size() - rest.size()));
+    const ssize_t got = calls_.pread(descriptor_, rest.data(), rest.size(), at);
+    if (got > 0)
+      rest = rest.subspan(static_cast<std::size_t>(got));
+    else if (got == 0 || errno != EINTR)
+      fail_to(fmt::format("read {} bytes at offset {}", rest.size(), at), got == 0 ? EIO : errno);
+  }
 }
 
 void AtomicFile::commit() {

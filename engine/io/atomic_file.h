@@ -25,6 +25,9 @@ class AtomicFile {
   void write(std::string_view text);
   /// Bytes at `offset` that were already written (a header whose checksum comes last).
   void overwrite(std::size_t offset, std::span<const std::byte> bytes);
+  /// Bytes at `offset` that were already written. A file that is never committed is a place for
+  /// what memory should not hold.
+  void read(std::size_t offset, std::span<std::byte> bytes) const;
   void commit();
 
  private:

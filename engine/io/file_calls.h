@@ -11,6 +11,7 @@ namespace metatape {
 /// defaults; a test puts in a call that fails, is interrupted, or writes only a part.
 struct FileCalls {
   ssize_t (*pwrite)(int, const void*, size_t, off_t) = ::pwrite;
+  ssize_t (*pread)(int, void*, size_t, off_t) = ::pread;
   int (*fsync)(int) = ::fsync;
   int (*rename)(const char*, const char*) = ::rename;
 };

@@ -1,19 +1,36 @@
 #include "meta/data/image_collection.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "engine/error.h"
 #include "engine/io/mapped_file.h"
 #include "engine/io/sha256.h"
 
 namespace metatape {
+namespace {
 
-void ImageCollection::add(const std::string& class_name, const std::string& image_name, Image image,
-                          const std::string& subject) {
-  if (!classes_[class_name].emplace(image_name, std::move(image)).second)
+std::tuple<std::int64_t, std::int64_t, std::int64_t> extents_of(const Image& image) {
+  return {image.height, image.width, image.channels};
+}
+
+}  // namespace
+
+ImageCollection::ImageCollection(std::filesystem::path output)
+    : output_(std::move(output)), pixels_(output_) {}
+
+void ImageCollection::add(const std::string& class_name, const std::string& image_name,
+                          const Image& image, const std::string& subject) {
+  if (!classes_[class_name].emplace(image_name, count_).second)
     fail(ErrorKind::io, subject,
          "image '{}' of class '{}' occurs twice; take one out, or give each input once", image_name,
          class_name);
+  if (count_ == 0) std::tie(height_, width_, channels_) = extents_of(image);
+  if (extents_of(image) != std::tuple(height_, width_, channels_))
+    fail(ErrorKind::internal, subject, "is {} x {} x {}, the images before are {} x {} x {}",
+         image.height, image.width, image.channels, height_, width_, channels_);
+  pixels_.write(std::as_bytes(std::span(image.pixels)));
+  ++count_;
 }
 
 void ImageCollection::shorten_class_names() {
@@ -41,18 +58,20 @@ std::vector<std::string> ImageCollection::class_names() const {
   return names;
 }
 
-PackReport ImageCollection::write(const std::filesystem::path& output, PackedHeader header) const {
-  for (const auto& [name, images] : classes_) {
-    const Image& first = images.begin()->second;
-    header.height = first.height;
-    header.width = first.width;
-    header.channels = first.channels;
+PackReport ImageCollection::write(PackedHeader header) const {
+  header.height = height_;
+  header.width = width_;
+  header.channels = channels_;
+  for (const auto& [name, images] : classes_)
     header.classes.push_back(
         {.name = name, .first = header.image_count(), .count = std::int64_t(images.size())});
-  }
-  PackWriter writer(output, std::move(header));
+  std::vector<std::uint8_t> pixels(std::size_t(header.image_bytes()));
+  PackWriter writer(output_, std::move(header));
   for (const auto& [name, images] : classes_)
-    for (const auto& [key, image] : images) writer.add(image.pixels);
+    for (const auto& [key, position] : images) {
+      pixels_.read(position * pixels.size(), std::as_writable_bytes(std::span(pixels)));
+      writer.add(pixels);
+    }
   return writer.commit();
 }
 

@@ -21,6 +21,8 @@ namespace {
 constexpr std::int64_t kLargestSize = 1024;
 
 struct Collected {
+  explicit Collected(const fs::path& output) : images(output) {}
+
   ImageCollection images;
   std::set<std::string> folders;  ///< all of them
   std::set<std::string> filled;   ///< those with an image somewhere below
@@ -42,8 +44,7 @@ Image with_channels(Image image, std::int64_t channels, const std::string& subje
   return rgb;
 }
 
-Collected collect(const ImagesImport& import) {
-  Collected all;
+void collect(const ImagesImport& import, Collected& all) {
   const std::unique_ptr<InputFiles> files = open_input(import.input);
   while (files->next()) {
     const std::string& name = files->name();
@@ -67,7 +68,6 @@ Collected collect(const ImagesImport& import) {
                    with_channels(std::move(image), import.channels, subject), subject);
     for (std::string f = folder; !f.empty(); f = folder_of(f)) all.filled.insert(f);
   }
-  return all;
 }
 
 void check_folders(const Collected& all, const std::string& subject) {
@@ -89,7 +89,8 @@ PackReport pack_images(const ImagesImport& import, const fs::path& output) {
     fail(ErrorKind::usage, "size", "{} found, expected 1..{}", import.size, kLargestSize);
   if (import.channels != 1 && import.channels != 3)
     fail(ErrorKind::usage, "channels", "{} found, expected 1 or 3", import.channels);
-  Collected all = collect(import);
+  Collected all(output);
+  collect(import, all);
   check_folders(all, import.input.string());
   all.images.shorten_class_names();
 
@@ -113,7 +114,7 @@ PackReport pack_images(const ImagesImport& import, const fs::path& output) {
   if (all.other_files > 0)
     notes.push_back(
         fmt::format("{} files that are not PNG or JPEG were left out", all.other_files));
-  PackReport report = all.images.write(output, std::move(header));
+  PackReport report = all.images.write(std::move(header));
   report.notes = std::move(notes);
   return report;
 }

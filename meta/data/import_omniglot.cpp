@@ -103,7 +103,7 @@ PackReport pack_omniglot(const OmniglotImport& import, const fs::path& output) {
     fail(ErrorKind::usage, "size", "{} found, expected 1..{}, the side of the drawings",
          import.size, kOmniglotSide);
   PackedHeader header{.kind = "omniglot", .scale = "ink = 255, paper = 0; value = byte / 255"};
-  ImageCollection images;
+  ImageCollection images(output);
   for (const fs::path& path : import.inputs) {
     read_input(path, import.size, images);
     header.sources.push_back(describe_source(path));
@@ -113,7 +113,7 @@ PackReport pack_omniglot(const OmniglotImport& import, const fs::path& output) {
   header.splits.push_back(shuffled_split("maml", kMamlParts));
   if (import.vinyals)
     header.splits.push_back(read_split(*import.vinyals, "vinyals", images.class_names()));
-  return images.write(output, std::move(header));
+  return images.write(std::move(header));
 }
 
 }  // namespace metatape

@@ -96,6 +96,47 @@ TEST(AtomicFile, SurvivesInterruptionsAndShortWrites) {
   EXPECT_GT(calls, int(content.size()) / 7 * 2);
 }
 
+TEST(AtomicFile, IsReadBeforeItIsCommitted) {
+  static int calls;
+  calls = 0;
+  const FileCalls unsteady{.pread = [](int file, void* data, size_t size, off_t at) -> ssize_t {
+    if (++calls % 2) {
+      errno = EINTR;
+      return -1;
+    }
+    return ::pread(file, data, std::min<size_t>(size, 2), at);
+  }};
+  const TemporaryFolder folder;
+  {
+    AtomicFile file(folder / "pixels", unsteady);
+    file.write("0123456789");
+    std::string read(5, '\0');
+    file.read(3, std::as_writable_bytes(std::span(read)));
+    EXPECT_EQ(read, "34567");
+    EXPECT_EQ(calls, 6) << "2, 2 and 1 bytes, each after an interruption";
+    EXPECT_THROW(file.read(6, std::as_writable_bytes(std::span(read))), Error);
+  }
+  EXPECT_EQ(files_in(folder), 0) << "never committed";
+}
+
+TEST(AtomicFile, NamesWhatCannotBeReadBack) {
+  const TemporaryFolder folder;
+  const auto read_with = [&](const FileCalls& calls) {
+    AtomicFile file(folder / "pixels", calls);
+    file.write("0123");
+    std::string read(4, '\0');
+    file.read(0, std::as_writable_bytes(std::span(read)));
+  };
+  const FileCalls broken{.pread = [](int, void*, size_t, off_t) -> ssize_t {
+    errno = EIO;
+    return -1;
+  }};
+  const FileCalls cut{.pread = [](int, void*, size_t, off_t) -> ssize_t { return 0; }};
+  for (const FileCalls& calls : {broken, cut})
+    expect_error(ErrorKind::io, "pixels] cannot read 4 bytes at offset 0: Input/output error",
+                 [&] { read_with(calls); });
+}
+
 /// Writes "new" with `calls`: the error must hold `fragment`, and only the old file may remain.
 void expect_old_file_after(const FileCalls& calls, const std::string& fragment) {
   const TemporaryFolder folder;

@@ -143,6 +143,20 @@ TEST(LargeFiles, TextsInAnImageAreNotUnpacked) {
   expect_at_most(kProgram, r);
 }
 
+TEST(LargeFiles, ManyImagesTakeNoMemory) {
+  constexpr int kClasses = 10, kImages = 500;  // 106 MB of pixels
+  const std::string png = encode_png(uniform_image(4, 4, 3, 9));
+  FileTree files;
+  for (int i = 0; i < kClasses * kImages; ++i)
+    files.emplace("c" + std::to_string(i % kClasses) + "/" + std::to_string(i) + ".png", png);
+  const Workplace place;
+  write_archive(place.path("images.zip"), files);
+  const CommandResult r = place.run({"pack", "images", "--in", "images.zip", "--out", "set.mtd"});
+  EXPECT_EQ(r.exit_code, 0) << r.errors;
+  EXPECT_EQ(place.files_in(""), (std::vector<std::string>{"images.zip", "set.mtd"}));
+  expect_at_most(kProgram, r);
+}
+
 TEST(LargeFiles, NamesInAnArchive) {
   const auto refused = [](const FileTree& files, const std::string& message) {
     const TemporaryFolder folder;
