@@ -16,6 +16,7 @@
 #include "engine/printable.h"
 #include "meta/settings/nearest_name.h"
 #include "tools/metatape/command.h"
+#include "tools/metatape/lost_file.h"
 #include "tools/metatape/processes.h"
 
 namespace metatape {
@@ -263,5 +264,6 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   metatape::let_waiting_threads_sleep(argv);
+  metatape::name_lost_files();
   return metatape::run(argc, argv);
 }
