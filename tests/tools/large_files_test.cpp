@@ -68,7 +68,7 @@ TEST(LargeFiles, Recipes) {
   refused("{" + numbered("\"k", "\":1,", kMiB - 100) + R"("settings":{}})", "unknown entry");
 }
 
-TEST(LargeFiles, HeadersOfTensors) {
+TEST(SlowLargeFiles, HeadersOfTensors) {
   // Two million values in two million lists, texts or objects: 130 bytes for each.
   constexpr std::int64_t kValues = std::int64_t{256} << 20;
   for (const char* value : {"1,", "\"\",", "{},", "[],"})
@@ -80,7 +80,7 @@ TEST(LargeFiles, HeadersOfTensors) {
                  "at most 100000 are read", kValues);
 }
 
-TEST(LargeFiles, SplitLists) {
+TEST(SlowLargeFiles, SplitLists) {
   const auto refused = [](const std::string& content, const std::string& message) {
     expect_refused("large.csv",
                    {"pack", "images", "--in", "sound.zip", "--split", "large.csv", "--out", "o"},
@@ -157,7 +157,7 @@ TEST(LargeFiles, ManyImagesTakeNoMemory) {
   expect_at_most(kProgram, r);
 }
 
-TEST(LargeFiles, NamesInAnArchive) {
+TEST(SlowLargeFiles, NamesInAnArchive) {
   const auto refused = [](const FileTree& files, const std::string& message) {
     const TemporaryFolder folder;
     write_archive(folder / "large.tar.gz", files);
