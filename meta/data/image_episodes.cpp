@@ -107,13 +107,14 @@ void ImageEpisodes::check() const {
          "{}-way tasks need {} classes, part '{}' of split '{}' has {}; lower task.ways or use "
          "another split",
          o.ways, o.ways, o.part, o.scheme, pool_size());
+  const char* const settings = o.part == "train" ? "task" : "eval";
   for (std::int32_t c : classes_) {
     const std::int64_t found = set_->class_images(c);
     if (o.shots > found || o.queries > found - o.shots)
       fail(ErrorKind::usage, "episodes",
-           "class '{}' has {} images, {} shots and {} queries need more; lower task.shots or "
-           "task.queries, or leave the class out of the split",
-           set_->class_name(c), found, o.shots, o.queries);
+           "class '{}' has {} images, {} shots and {} queries need more; lower {}.shots or "
+           "{}.queries, or leave the class out of the split",
+           set_->class_name(c), found, o.shots, o.queries, settings, settings);
   }
   if (o.rotations != Rotations::none && set_->height() != set_->width())
     fail(ErrorKind::usage, "episodes",

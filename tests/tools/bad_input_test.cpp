@@ -148,6 +148,9 @@ TEST(BadInput, TasksThatTheDataCannotGiveAreRefused) {
       "9-way tasks need 9 classes, part 'train' of split 'small' has 8; lower task.ways");
   expect_failure(run, run.train("run", {"task.shots=4", "task.queries=3"}), kUsage,
                  "class 'class0' has 6 images, 4 shots and 3 queries need more; lower task.shots");
+  const std::vector<std::string> validated = {"train.validate_every=1", "eval.shots=6"};
+  expect_failure(run, run.train("run", validated), kUsage,
+                 "class 'class8' has 6 images, 6 shots and 2 queries need more; lower eval.shots");
   expect_failure(run, run.train("run", {"data.split=big"}), kUsage, "it has: small");
   EXPECT_FALSE(std::filesystem::exists(run.path("run")));
 }
