@@ -41,7 +41,7 @@ RunFolder::RunFolder(fs::path path, Config config, Provenance provenance, Access
     : path_(std::move(path)),
       config_(std::move(config)),
       provenance_(std::move(provenance)),
-      writes_(access == Access::write) {}
+      writes_(access != Access::read) {}
 
 bool RunFolder::exists(const fs::path& path) { return fs::exists(path / "config.json"); }
 
@@ -49,12 +49,13 @@ RunFolder RunFolder::create(const fs::path& path, const Config& config,
                             const Provenance& provenance, Access access) {
   RunFolder run(path, config, provenance, access);
   if (!run.writes_) return run;
-  if (exists(path))
-    fail(ErrorKind::usage, path.string(),
-         "the folder holds a run already; continue it with --resume or choose another --out");
   std::error_code error;
   fs::create_directories(path, error);
   if (error) fail(ErrorKind::io, path.string(), "cannot create the folder: {}", error.message());
+  if (access == Access::train) run.lock_.emplace(path);
+  if (exists(path))
+    fail(ErrorKind::usage, path.string(),
+         "the folder holds a run already; continue it with --resume or choose another --out");
   run.write_config();
   return run;
 }
@@ -64,6 +65,8 @@ RunFolder RunFolder::open(const fs::path& path, Access access) {
   if (!exists(path))
     fail(ErrorKind::io, file.string(),
          "there is no such file; expected the folder of a metatape run");
+  std::optional<FolderLock> lock;
+  if (access == Access::train) lock.emplace(path);
   const TextFile config_file(file, kLargestConfig, "the file of a metatape run");
   const json stored = parse_strict_json(config_file.text(), file.string());
   if (!stored.is_object() || !stored.contains("settings"))
@@ -80,6 +83,7 @@ RunFolder RunFolder::open(const fs::path& path, Access access) {
                               .data_path = text_at("data"),
                               .data_sha256 = text_at("data_sha256")};
   RunFolder run(path, config, provenance, access);
+  run.lock_ = std::move(lock);
   if (run.writes_) remove_stale_temporaries(path);
   return run;
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "engine/io/checkpoint.h"
+#include "engine/io/folder_lock.h"
 #include "meta/settings/config.h"
 
 namespace metatape {
@@ -22,12 +23,14 @@ struct Provenance {
 class RunFolder {
  public:
   /// Of several processes that work on a run one writes; for the others writing does nothing.
-  enum class Access { write, read };
+  /// `train` writes and keeps others from training into the folder as well.
+  enum class Access { train, write, read };
 
-  /// A new run. Errors: usage, if the folder holds a run already (nothing is overwritten); io.
+  /// A new run. Errors: usage, if the folder holds a run already (nothing is overwritten) or
+  /// another process trains into it; io.
   static RunFolder create(const std::filesystem::path&, const Config&, const Provenance&,
                           Access = Access::write);
-  /// A run that exists. Errors: io, if there is no readable config.json.
+  /// A run that exists. Errors: io, if there is no readable config.json; usage, as create().
   static RunFolder open(const std::filesystem::path&, Access = Access::write);
   static bool exists(const std::filesystem::path&);
 
@@ -64,6 +67,7 @@ class RunFolder {
   Config config_;
   Provenance provenance_;
   bool writes_;
+  std::optional<FolderLock> lock_;
 };
 
 }  // namespace metatape

@@ -169,6 +169,8 @@ TEST(InfoCommand, DescribesDataRunsAndCheckpoints) {
   EXPECT_EQ(file.at("tensors").at("theta/conv1.weight").at("shape"), (Extents{4, 1, 3, 3}));
   EXPECT_EQ(file.at("tensors").at("theta/conv1.weight").at("dtype"), "F32");
   EXPECT_EQ(file.at("metadata").at("iteration"), "2");
+  std::filesystem::copy_file(run.path(folder.at("checkpoint")), run.path("weights"));
+  EXPECT_EQ(run.result_of({"info", "weights"}), file) << "whatever its name";
 }
 
 TEST(Lists, HoldWhatCanBeRun) {

@@ -144,6 +144,20 @@ TEST(Determinism, ResumedAfterAKillIsTheUnbrokenRun) {
   expect_resumed_equals_unbroken(SIGKILL, false);
 }
 
+TEST(TrainCommand, OneProcessAtATimeTrainsIntoAFolder) {
+  const SmallRun run;
+  Process first = run.start(run.train("run", {"train.iterations=1000000"}));
+  wait_for_a_checkpoint(run, "run");
+  expect_failure(run, run.resume("run"), 2, "run] process ");
+  expect_failure(run, run.train("run"), 2, "is at work in this folder");
+  EXPECT_EQ(run.run({"info", "run"}).exit_code, 0) << "looking is allowed";
+  EXPECT_EQ(run.run({"eval", "--run", "run", "--tasks", "2"}).exit_code, 0);
+  first.send(SIGKILL);
+  first.wait();
+  run.result_of(run.resume("run", {"train.iterations=1"}));
+  for (const std::string& name : run.files_in("run")) EXPECT_NE(name, ".lock");
+}
+
 TEST(TrainCommand, ResumesAFinishedRunWithMoreIterations) {
   const SmallRun run;
   const std::string expected = run.hash_of(run.train("whole", {"train.iterations=9"}));

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "engine/io/mapped_file.h"
 #include "engine/io/safetensors.h"
 #include "meta/data/packed_set.h"
 #include "meta/training/run_folder.h"
@@ -63,11 +64,18 @@ void tensors_info(const std::string& path, const Output& output) {
   output.result({{"kind", "tensors"}, {"tensors", tensors}, {"metadata", file.metadata()}}, text);
 }
 
+/// A safetensors file under whatever name: its header is JSON and begins after eight bytes.
+bool holds_tensors(const std::string& path) {
+  constexpr std::size_t kHeaderAt = 8;
+  const MappedFile file(path);
+  return file.bytes().size() > kHeaderAt && file.bytes()[kHeaderAt] == std::byte{'{'};
+}
+
 }  // namespace
 
 void info_command(const std::string& path, const Output& output) {
   if (std::filesystem::is_directory(path)) return run_info(path, output);
-  if (path.ends_with(".safetensors")) return tensors_info(path, output);
+  if (path.ends_with(".safetensors") || holds_tensors(path)) return tensors_info(path, output);
   data_info(path, output);
 }
 

@@ -81,7 +81,7 @@ void train_command(const TrainArguments& a, Processes& processes, const Output& 
   device_of(a.run.device);
   processes.join();
   const Ranks ranks = processes.ranks();
-  const auto access = ranks.is_first() ? RunFolder::Access::write : RunFolder::Access::read;
+  const auto access = ranks.is_first() ? RunFolder::Access::train : RunFolder::Access::read;
   const bool resuming = a.resume && RunFolder::exists(a.out);
   std::optional<RunFolder> folder;
   Config config;

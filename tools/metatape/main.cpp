@@ -75,7 +75,7 @@ void add_pack(CLI::App& app, Arguments& a) {
   images->add_option("--in", a.pack.in, "folder or archive")->required()->expected(1);
   images->add_option("--split", a.pack.split, "CSV with class,split");
   images->add_option("--size", a.pack.size, "side of the images; default 84")
-      ->check(CLI::Range(1, 16384));
+      ->check(CLI::Range(1, 1024));
   images->add_option("--channels", a.pack.channels, "3: RGB, 1: grey")->capture_default_str();
   images->callback([&a] { pack_images_command(a.pack, a.output); });
 
