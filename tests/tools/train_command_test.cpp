@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "tests/support/tolerance.h"
 #include "tests/tools/small_run.h"
 
 namespace metatape {
@@ -163,6 +164,19 @@ TEST(TrainCommand, ResumesAFinishedRunWithMoreIterations) {
   const std::string expected = run.hash_of(run.train("whole", {"train.iterations=9"}));
   run.result_of(run.train("run", {"train.iterations=5"}));
   EXPECT_EQ(run.hash_of(run.resume("run", {"train.iterations=9"})), expected);
+}
+
+TEST(TrainCommand, AResumedRunMayTakeLessMemory) {
+  const SmallRun run;
+  const double expected =
+      run.result_of(run.train("whole", {"train.iterations=6"})).at("loss").get<double>();
+  for (const char* less : {"inner.recompute=true", "inner.hvp=forward", "outer.chunk=1"}) {
+    const std::string out = std::string("run-") + less;
+    run.result_of(run.train(out, {"train.iterations=3"}));
+    const nlohmann::json j = run.result_of(run.resume(out, {"train.iterations=6", less}));
+    EXPECT_NEAR(j.at("loss").get<double>(), expected, tolerance::kSingleGradient * expected)
+        << less;
+  }
 }
 
 TEST(TrainCommand, ResumingNothingStartsARun) {

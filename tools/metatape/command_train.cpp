@@ -34,11 +34,11 @@ Provenance provenance_of(const TrainArguments& a, const DataSet& data) {
 bool may_change(const std::string& key) {
   return key == "train.iterations" || key == "train.log_every" || key == "train.checkpoint_every" ||
          key == "train.validate_every" || key == "train.max_memory" || key == "outer.chunk" ||
-         key.starts_with("eval.");
+         key == "inner.recompute" || key == "inner.hvp" || key.starts_with("eval.");
 }
 
-/// A resumed run keeps its settings; only how long, how often it writes and how it rounds sums may
-/// change. A key that is given several times has its last value.
+/// A resumed run keeps its settings; only how long, how often it writes, the memory it takes and
+/// how it rounds sums may change. A key that is given several times has its last value.
 Config resumed_config(const RunFolder& folder, const TrainArguments& a) {
   Config config = folder.config(), asked = config;
   for (const std::string& assignment : a.run.set) set_config(asked, assignment);
