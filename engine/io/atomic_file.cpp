@@ -33,6 +33,26 @@ std::filesystem::path next_temporary(const std::filesystem::path& path) {
   return temporary;
 }
 
+/// The name of the file that a temporary one stands for; empty if it is none.
+std::string target_of(const std::filesystem::path& temporary) {
+  const std::string name = temporary.filename().string();
+  const std::size_t mark = name.rfind(kTemporaryMark);
+  if (mark == std::string::npos) return "";
+  const bool is_ours =
+      name.find_first_not_of("0123456789-", mark + kTemporaryMark.size()) == name.npos;
+  return is_ours ? name.substr(0, mark) : "";
+}
+
+void remove_if_stale(const std::filesystem::path& temporary) {
+  const int descriptor = ::open(temporary.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (descriptor < 0) return;
+  struct stat status = {};
+  const bool is_file = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+  const bool nobody_writes_it = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+  if (is_file && nobody_writes_it) ::unlink(temporary.c_str());
+  ::close(descriptor);
+}
+
 const char* remedy(int reason) {
   switch (reason) {
     case ENOSPC:
@@ -141,8 +161,14 @@ void AtomicFile::read(std::size_t offset, std::span<std::byte> bytes) const {
   }
 }
 
+void AtomicFile::make_nameless() {
+  ::unlink(temporary_.c_str());
+  temporary_.clear();
+}
+
 void AtomicFile::commit() {
-  if (descriptor_ < 0) fail(ErrorKind::internal, path_.string(), "committed twice");
+  if (descriptor_ < 0 || temporary_.empty())
+    fail(ErrorKind::internal, path_.string(), "committed twice, or nameless");
   while (calls_.fsync(descriptor_) != 0)
     if (errno != EINTR) fail_to(fmt::format("bring {} bytes to the disk", size_), errno);
   if (calls_.rename(temporary_.c_str(), path_.c_str()) != 0) fail_to("replace the file", errno);
@@ -178,15 +204,14 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 
 void remove_stale_temporaries(const std::filesystem::path& folder) {
   std::error_code ignored;  // a folder that cannot be listed has nothing that we could remove
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.find(kTemporaryMark) == std::string::npos || !entry.is_regular_file(ignored)) continue;
-    const int descriptor = ::open(entry.path().c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (descriptor < 0) continue;
-    const bool nobody_writes_it = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0;
-    if (nobody_writes_it) ::unlink(entry.path().c_str());
-    ::close(descriptor);
-  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (!target_of(entry.path()).empty()) remove_if_stale(entry.path());
+}
+
+void remove_stale_temporaries_of(const std::filesystem::path& file) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_of(file), ignored))
+    if (target_of(entry.path()) == file.filename()) remove_if_stale(entry.path());
 }
 
 }  // namespace metatape

@@ -25,9 +25,11 @@ class AtomicFile {
   void write(std::string_view text);
   /// Bytes at `offset` that were already written (a header whose checksum comes last).
   void overwrite(std::size_t offset, std::span<const std::byte> bytes);
-  /// Bytes at `offset` that were already written. A file that is never committed is a place for
-  /// what memory should not hold.
+  /// Bytes at `offset` that were already written.
   void read(std::size_t offset, std::span<std::byte> bytes) const;
+  /// Takes the temporary name away: a place for what memory should not hold, which the system
+  /// drops with the process. It cannot be committed any more.
+  void make_nameless();
   void commit();
 
  private:
@@ -49,5 +51,7 @@ void write_file_atomically(const std::filesystem::path&, std::string_view conten
 /// Removes temporary files that a killed process left in `folder`; those that a living process is
 /// still writing stay.
 void remove_stale_temporaries(const std::filesystem::path& folder);
+/// The same for one file, where the folder is not ours.
+void remove_stale_temporaries_of(const std::filesystem::path& file);
 
 }  // namespace metatape

@@ -17,7 +17,9 @@ std::tuple<std::int64_t, std::int64_t, std::int64_t> extents_of(const Image& ima
 }  // namespace
 
 ImageCollection::ImageCollection(std::filesystem::path output)
-    : output_(std::move(output)), pixels_(output_) {}
+    : output_(std::move(output)), pixels_(output_) {
+  pixels_.make_nameless();
+}
 
 void ImageCollection::add(const std::string& class_name, const std::string& image_name,
                           const Image& image, const std::string& subject) {

@@ -36,7 +36,7 @@ class ImageCollection {
 
  private:
   std::filesystem::path output_;
-  AtomicFile pixels_;  ///< never committed
+  AtomicFile pixels_;  ///< nameless
   std::int64_t height_ = 0, width_ = 0, channels_ = 0;
   std::size_t count_ = 0;
   std::map<std::string, std::map<std::string, std::size_t>> classes_;  ///< positions in pixels_

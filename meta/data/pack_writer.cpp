@@ -21,6 +21,7 @@ PackedPreamble preamble_for(const PackedHeader& header, std::string_view json) {
 PackWriter::PackWriter(std::filesystem::path path, PackedHeader header)
     : subject_(path.string()), header_(std::move(header)), file_(std::move(path)) {
   check_header(header_, subject_);
+  remove_stale_temporaries_of(subject_);
   header_.payload_sha256.assign(64, '0');  // same length as the real one, which comes last
   const std::string json = header_to_json(header_, subject_);
   if (json.size() > kLongestHeader)

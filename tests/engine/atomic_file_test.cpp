@@ -119,6 +119,19 @@ TEST(AtomicFile, IsReadBeforeItIsCommitted) {
   EXPECT_EQ(files_in(folder), 0) << "never committed";
 }
 
+TEST(AtomicFile, IsNamelessIfAsked) {
+  const TemporaryFolder folder;
+  AtomicFile file(folder / "pixels");
+  file.make_nameless();
+  EXPECT_EQ(files_in(folder), 0);
+  file.write("0123");
+  std::string read(4, '\0');
+  file.read(0, std::as_writable_bytes(std::span(read)));
+  EXPECT_EQ(read, "0123");
+  EXPECT_THROW(file.commit(), Error);
+  EXPECT_EQ(files_in(folder), 0);
+}
+
 TEST(AtomicFile, NamesWhatCannotBeReadBack) {
   const TemporaryFolder folder;
   const auto read_with = [&](const FileCalls& calls) {
@@ -255,6 +268,15 @@ TEST(AtomicFile, CleanUpSparesFilesBeingWrittenAndForeignFiles) {
   EXPECT_EQ(read_text(folder / "run.json"), "new");
   EXPECT_EQ(read_text(folder / "notes.txt"), "mine");
   remove_stale_temporaries(folder / "missing");
+}
+
+TEST(AtomicFile, CleanUpOfOneFileSparesTheOthers) {
+  const TemporaryFolder folder;
+  for (const char* name : {"set.mtd.partial-1-0", "other.mtd.partial-1-0", "set.mtd.partial-copy"})
+    write_text(folder / name, "");
+  remove_stale_temporaries_of(folder / "set.mtd");
+  EXPECT_FALSE(std::filesystem::exists(folder / "set.mtd.partial-1-0"));
+  EXPECT_EQ(files_in(folder), 2);
 }
 
 TEST(MappedFile, NamesWhatCannotBeRead) {
