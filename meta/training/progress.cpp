@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
+
+#include "engine/console.h"
 
 namespace metatape {
 namespace {
@@ -46,22 +47,21 @@ void Progress::update(std::int64_t done, const std::string& text) {
   if (done < total_ && since < (terminal_ ? kTerminalSeconds : kPlainSeconds)) return;
   last_ = now;
   if (terminal_) {
-    fmt::print(stderr, "\r\x1b[K{}", line(done, text));
-    std::fflush(stderr);
+    tell("\r\x1b[K" + line(done, text));
     shown_ = true;
   } else {
-    fmt::print(stderr, "{}\n", line(done, text));
+    tell(line(done, text) + "\n");
   }
 }
 
 void Progress::note(const std::string& text) {
   if (quiet_) return;
-  if (terminal_ && shown_) fmt::print(stderr, "\r\x1b[K");
-  fmt::print(stderr, "{}\n", text);
+  if (terminal_ && shown_) tell("\r\x1b[K");
+  tell(text + "\n");
 }
 
 void Progress::finish() {
-  if (terminal_ && shown_) fmt::print(stderr, "\n");
+  if (terminal_ && shown_) tell("\n");
   shown_ = false;
 }
 

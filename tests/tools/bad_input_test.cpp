@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <functional>
 
 #include "engine/io/safetensors.h"
@@ -204,6 +207,28 @@ TEST(BadInput, FullDiskKeepsTheRunAndItsLastCheckpoint) {
   EXPECT_EQ(run.hash_of(run.resume("run", {"train.iterations=8"})), expected);
   EXPECT_EQ(run.read("run/metrics.jsonl"), run.read("whole/metrics.jsonl"));
   EXPECT_EQ(run.read("run/metrics.jsonl").substr(0, metrics.size()), metrics);
+}
+
+/// Runs the command with one of its streams on a disk that is full.
+int exit_code_on_a_full_disk(const Workplace& place, const char* stream, const Arguments& words) {
+  std::string line = "cd '" + place.path("").string() + "' && '" MT_COMMAND "'";
+  for (const std::string& word : words) line += " '" + word + "'";
+  const int status = std::system((line + " " + stream + "/dev/full").c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST(BadInput, ResultThatCannotBeWrittenIsAFailure) {
+  const SmallRun run;
+  EXPECT_EQ(exit_code_on_a_full_disk(run, ">", {"info", "small.mtd"}), kFile);
+  EXPECT_EQ(exit_code_on_a_full_disk(run, ">", {"info", "small.mtd", "--json"}), kFile);
+  EXPECT_EQ(exit_code_on_a_full_disk(run, ">", {"info", "missing.mtd", "--json"}), kFile);
+}
+
+TEST(BadInput, ProgressThatCannotBeWrittenDoesNotEndARun) {
+  const SmallRun run;
+  const Arguments train = run.train("run", {"train.iterations=4"});
+  EXPECT_EQ(exit_code_on_a_full_disk(run, "2>", train), 0);
+  EXPECT_TRUE(std::filesystem::exists(run.path("run/checkpoint-0000000004.safetensors")));
 }
 
 TEST(BadInput, FullDiskLeavesNoHalfDataSet) {

@@ -141,6 +141,9 @@ TEST(Determinism, ResumedAfterAStopIsTheUnbrokenRun) {
 TEST(Determinism, ResumedAfterAStopIsTheUnbrokenRunWithRecomputation) {
   expect_resumed_equals_unbroken(SIGTERM, true);
 }
+TEST(Determinism, ResumedAfterItsTerminalWasClosedIsTheUnbrokenRun) {
+  expect_resumed_equals_unbroken(SIGHUP, false);
+}
 TEST(Determinism, ResumedAfterAKillIsTheUnbrokenRun) {
   expect_resumed_equals_unbroken(SIGKILL, false);
 }

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "engine/console.h"
 #include "engine/error.h"
 #include "engine/printable.h"
 #include "meta/settings/recipe.h"
@@ -14,15 +17,18 @@
 namespace metatape {
 
 void Output::say(const std::string& line) const {
-  if (!quiet) fmt::print(stderr, "{}\n", printable_lines(line));
+  if (!quiet) tell(printable_lines(line) + "\n");
 }
 
 void Output::result(const nlohmann::json& object, const std::string& text) const {
   if (quiet) return;
   constexpr auto kReplace =
       nlohmann::json::error_handler_t::replace;  // file names may be any bytes
-  fmt::print("{}\n", json ? object.dump(-1, ' ', false, kReplace) : printable_lines(text));
-  std::fflush(stdout);
+  const std::string line =
+      (json ? object.dump(-1, ' ', false, kReplace) : printable_lines(text)) + "\n";
+  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fflush(stdout) != 0)
+    fail(ErrorKind::io, "standard output", "cannot write the result: {}; send it elsewhere",
+         std::strerror(errno));
 }
 
 Device device_of(const std::string& name) {

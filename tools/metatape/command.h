@@ -32,7 +32,8 @@ class Output {
 
   /// For people: one line on standard error.
   void say(const std::string& line) const;
-  /// The result: with --json as JSON, else as the given text on standard output.
+  /// The result: with --json as JSON, else as the given text on standard output. Errors: io, if it
+  /// cannot be written there.
   void result(const nlohmann::json& object, const std::string& text) const;
 };
 

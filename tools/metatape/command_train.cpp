@@ -24,6 +24,13 @@ static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may only 
 
 void ask_to_stop(int) { stop_asked = true; }
 
+/// SIGHUP comes when a terminal is closed. A signal that whoever started the command has turned
+/// off, as nohup does, stays off.
+void stop_on_signals() {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP})
+    if (std::signal(signal, ask_to_stop) == SIG_IGN) std::signal(signal, SIG_IGN);
+}
+
 Provenance provenance_of(const TrainArguments& a, const DataSet& data) {
   Provenance p{.recipe = a.run.recipe, .version = MT_VERSION, .data_path = "", .data_sha256 = ""};
   if (data.images) p.data_sha256 = data.images->digest();
@@ -126,8 +133,7 @@ void train_command(const TrainArguments& a, Processes& processes, const Output& 
                          target.threads, a.out));
   StateStore store;
   initialise(store, workload.model.parameters, precision_of(config), std::uint64_t(config.seed));
-  std::signal(SIGTERM, ask_to_stop);
-  std::signal(SIGINT, ask_to_stop);
+  stop_on_signals();
   const TrainResult r =
       train(workload, programs, std::move(store), *folder,
             {.target = target, .resume = resuming, .stop = &stop_asked, .ranks = ranks});

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "engine/console.h"
 #include "engine/error.h"
 #include "engine/printable.h"
 #include "meta/settings/nearest_name.h"
@@ -192,13 +193,16 @@ void require_known_command(const CLI::App& app, const std::string& typed) {
 
 /// Says for scripts what standard error says to people.
 int report_json(const Output& output, const char* kind, int code, const std::string& message) {
-  if (output.json) output.result({{"error", message}, {"kind", kind}, {"exit_code", code}}, "");
+  try {
+    if (output.json) output.result({{"error", message}, {"kind", kind}, {"exit_code", code}}, "");
+  } catch (const Error&) {  // of standard output; the code says that something failed
+  }
   return code;
 }
 
 int report(Arguments& a, const char* kind, int code, const std::string& message) {
   a.output.quiet = false;
-  fmt::print(stderr, "metatape: {} error: {}\n", kind, printable_lines(message));
+  tell(printable_lines(fmt::format("metatape: {} error: {}\n", kind, message)));
   report_json(a.output, kind, code, message);
   a.processes.abort(code);
   return code;
