@@ -5,6 +5,7 @@
 
 #include "engine/error.h"
 #include "engine/io/mapped_file.h"
+#include "engine/io/paths.h"
 #include "engine/io/sha256.h"
 
 namespace metatape {
@@ -81,7 +82,7 @@ PackedSource describe_source(const std::filesystem::path& path) {
   // A folder given as "birds/" has an empty last part.
   const std::filesystem::path named = path.has_filename() ? path : path.parent_path();
   PackedSource source{.file = named.filename().string()};
-  if (!std::filesystem::is_directory(path)) source.sha256 = sha256_hex(MappedFile(path).bytes());
+  if (!is_folder(path)) source.sha256 = sha256_hex(MappedFile(path).bytes());
   return source;
 }
 

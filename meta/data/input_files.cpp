@@ -5,6 +5,7 @@
 
 #include "engine/error.h"
 #include "engine/io/mapped_file.h"
+#include "engine/io/paths.h"
 #include "meta/data/archive_reader.h"
 
 namespace metatape {
@@ -19,9 +20,9 @@ class FolderFiles final : public InputFiles {
     std::error_code error;
     for (fs::recursive_directory_iterator at(root, error), end; !error && at != end;
          at.increment(error)) {
-      const bool is_folder = at->is_directory();
-      if (is_folder || at->is_regular_file())
-        entries_.emplace_back(fs::relative(at->path(), root).generic_string(), is_folder);
+      const bool is_folder = metatape::is_folder(at->path());
+      if (is_folder || is_file(at->path()))
+        entries_.emplace_back(at->path().lexically_relative(root).generic_string(), is_folder);
     }
     if (error) fail(ErrorKind::io, root.string(), "cannot list the folder: {}", error.message());
     std::ranges::sort(entries_);
@@ -51,11 +52,9 @@ class FolderFiles final : public InputFiles {
 }  // namespace
 
 std::unique_ptr<InputFiles> open_input(const fs::path& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (!fs::exists(status))
+  if (!is_there(path))
     fail(ErrorKind::io, path.string(), "there is no such file or folder; check the path");
-  if (fs::is_directory(status)) return std::make_unique<FolderFiles>(path);
+  if (is_folder(path)) return std::make_unique<FolderFiles>(path);
   return std::make_unique<ArchiveReader>(path);
 }
 

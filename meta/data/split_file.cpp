@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/error.h"
+#include "engine/io/paths.h"
 #include "meta/data/class_split.h"
 #include "meta/data/csv.h"
 #include "meta/data/name_list.h"
@@ -121,7 +122,7 @@ std::optional<fs::path> part_file(const fs::path& folder, const std::string& par
       part == "validation" ? std::vector<std::string>{"val", "validation"} : std::vector{part};
   for (const std::string& name : names)
     for (const char* extension : {".csv", ".txt"})
-      if (fs::exists(folder / (name + extension))) return folder / (name + extension);
+      if (is_there(folder / (name + extension))) return folder / (name + extension);
   return std::nullopt;
 }
 
@@ -130,7 +131,7 @@ std::optional<fs::path> part_file(const fs::path& folder, const std::string& par
 PackedSplit read_split(const fs::path& path, std::string name,
                        std::span<const std::string> classes) {
   SplitBuilder builder(classes, path.string());
-  if (fs::is_directory(path)) {
+  if (is_folder(path)) {
     for (const std::string part : {"train", "validation", "test"}) {
       const std::optional<fs::path> file = part_file(path, part);
       if (!file)

@@ -122,7 +122,8 @@ void run_gnuplot(const std::string& plot_name, const fs::path& folder) {
   while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   std::string said = text_in(log);
   std::ranges::replace(said, '\n', ' ');
-  fs::remove(log);
+  std::error_code ignored;
+  fs::remove(log, ignored);
   if (child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
     fail(ErrorKind::io, (folder / script).string(), "gnuplot could not draw it: {}",
          said.empty() ? "it did not start" : printable(said));

@@ -153,9 +153,10 @@ json to_json(const AccuracyRow& row) {
 Report make_report(const std::vector<std::string>& paths) {
   std::vector<RunRecord> runs;
   std::set<fs::path> seen;
+  std::error_code error;  // read_run() has seen the folder
   for (const std::string& path : paths) {
     runs.push_back(read_run(path));
-    if (!seen.insert(fs::canonical(path)).second)
+    if (!seen.insert(fs::weakly_canonical(path, error)).second)
       fail(ErrorKind::usage, path, "the run is given twice; it would count as two seeds");
   }
   Report report;

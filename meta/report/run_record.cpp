@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "engine/error.h"
+#include "engine/io/paths.h"
 #include "engine/io/strict_json.h"
 #include "engine/io/text_file.h"
 
@@ -44,7 +45,7 @@ void add_line(RunRecord& run, const json& line, const std::string& subject) {
 }
 
 void read_metrics(RunRecord& run, const fs::path& file) {
-  if (!fs::exists(file)) return;
+  if (!is_there(file)) return;
   TextFile lines(file, kLargestMetrics, "the metrics of a run");
   while (const std::optional<std::string_view> text = lines.next_line()) {
     const std::string subject = fmt::format("{}:{}", file.string(), lines.line_number());

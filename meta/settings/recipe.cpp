@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "engine/error.h"
+#include "engine/io/paths.h"
 #include "engine/io/strict_json.h"
 #include "engine/io/text_file.h"
 #include "meta/recipes/embedded.h"
@@ -18,7 +19,7 @@ constexpr std::size_t kLargestFile = 1 << 20;
 std::string text_of(const std::string& name_or_file) {
   for (const EmbeddedRecipe& r : embedded_recipes())
     if (r.name == name_or_file) return std::string(r.json);
-  if (!std::filesystem::is_regular_file(name_or_file)) {
+  if (!is_file(name_or_file)) {
     const std::vector<std::string> names = recipe_names();
     fail(ErrorKind::usage, name_or_file,
          "there is no such recipe or file; did you mean {}? (metatape recipes lists all)",

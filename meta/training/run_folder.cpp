@@ -10,6 +10,7 @@
 
 #include "engine/error.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/paths.h"
 #include "engine/io/strict_json.h"
 #include "engine/io/text_file.h"
 
@@ -26,11 +27,13 @@ constexpr std::size_t kLargestConfig = 1 << 20, kLargestResult = 16 << 20;
 
 std::vector<fs::path> checkpoints(const fs::path& folder) {
   std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
     if (name.starts_with("checkpoint-") && name.ends_with(".safetensors"))
-      found.push_back(entry.path());
+      found.push_back(at->path());
   }
+  if (error) fail(ErrorKind::io, folder.string(), "cannot list the folder: {}", error.message());
   std::sort(found.begin(), found.end());  // the iteration is padded with zeros
   return found;
 }
@@ -43,7 +46,7 @@ RunFolder::RunFolder(fs::path path, Config config, Provenance provenance, Access
       provenance_(std::move(provenance)),
       writes_(access != Access::read) {}
 
-bool RunFolder::exists(const fs::path& path) { return fs::exists(path / "config.json"); }
+bool RunFolder::exists(const fs::path& path) { return is_there(path / "config.json"); }
 
 RunFolder RunFolder::create(const fs::path& path, const Config& config,
                             const Provenance& provenance, Access access) {
@@ -115,7 +118,8 @@ fs::path RunFolder::save(std::int64_t iteration, const Checkpoint& checkpoint,
   if (!writes_) return file;
   save_checkpoint(file, checkpoint, parameters);
   std::vector<fs::path> all = checkpoints(path_);
-  for (std::size_t i = 0; i + kKeptCheckpoints < all.size(); ++i) fs::remove(all[i]);
+  std::error_code ignored;  // one that cannot be removed does no harm
+  for (std::size_t i = 0; i + kKeptCheckpoints < all.size(); ++i) fs::remove(all[i], ignored);
   return file;
 }
 
@@ -144,13 +148,18 @@ std::int64_t RunFolder::metrics_bytes() const {
 }
 
 void RunFolder::truncate_metrics(std::int64_t bytes) {
-  if (writes_ && metrics_bytes() > bytes)
-    fs::resize_file(path_ / "metrics.jsonl", std::uintmax_t(bytes));
+  if (!writes_ || metrics_bytes() <= bytes) return;
+  const fs::path file = path_ / "metrics.jsonl";
+  std::error_code error;
+  fs::resize_file(file, std::uintmax_t(bytes), error);
+  if (error)
+    fail(ErrorKind::io, file.string(), "cannot drop the lines after the checkpoint: {}",
+         error.message());
 }
 
 json RunFolder::result() const {
   const fs::path file = path_ / "result.json";
-  if (!fs::exists(file)) return json::object();
+  if (!is_there(file)) return json::object();
   const TextFile text(file, kLargestResult, "the result of a run");
   json result = parse_strict_json(text.text(), file.string());
   if (!result.is_object() || !result.value("eval", json::object()).is_object())

@@ -144,6 +144,22 @@ TEST(BadInput, MissingDataIsNamed) {
   EXPECT_TRUE(place.files_in("").empty());
 }
 
+TEST(BadInput, PathsThatCannotBeLookedAtAreNamed) {
+  const SmallRun run;
+  const std::string path(300, 'n');  // a name has at most 255 bytes
+  const std::vector<Arguments> commands = {
+      {"info", path},
+      {"plan", "--recipe", path},
+      {"plan", "--data", path},
+      {"eval", "--run", path},
+      {"predict", "--run", path, "--support", ".", "--query", "."},
+      {"report", path, "--out", "page"},
+      {"train", "--out", path, "--resume"},
+      {"pack", "images", "--in", path, "--out", "set.mtd"},
+      {"pack", "omniglot", "--in", path, path, "--out", "set.mtd"}};
+  for (const Arguments& command : commands) expect_failure(run, command, kFile, "name too long");
+}
+
 TEST(BadInput, TasksThatTheDataCannotGiveAreRefused) {
   const SmallRun run;
   expect_failure(

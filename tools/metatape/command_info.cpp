@@ -5,6 +5,7 @@
 
 #include "engine/error.h"
 #include "engine/io/mapped_file.h"
+#include "engine/io/paths.h"
 #include "engine/io/safetensors.h"
 #include "meta/data/packed_set.h"
 #include "meta/training/run_folder.h"
@@ -74,7 +75,7 @@ bool holds_tensors(const std::string& path) {
 }  // namespace
 
 void info_command(const std::string& path, const Output& output) {
-  if (std::filesystem::is_directory(path)) return run_info(path, output);
+  if (is_folder(path)) return run_info(path, output);
   if (path.ends_with(".safetensors") || holds_tensors(path)) return tensors_info(path, output);
   data_info(path, output);
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -255,6 +256,8 @@ int run(int argc, char** argv) {
     return report(a, error_kind_name(e.kind), exit_code(e.kind), e.what());
   } catch (const Error& e) {
     return report_own(a, error_kind_name(e.kind), exit_code(e.kind), e.what());
+  } catch (const std::filesystem::filesystem_error& e) {
+    return report_own(a, "io", exit_code(ErrorKind::io), e.what());
   } catch (const std::bad_alloc&) {
     return report_own(a, "memory", exit_code(ErrorKind::memory),
                       "the system refused memory; use fewer tasks at once (outer.tasks)");
