@@ -35,13 +35,19 @@ std::string read_holder(int descriptor) {
 
 }  // namespace
 
-FolderLock::FolderLock(const std::filesystem::path& folder) : path_(folder / ".lock") {
+FolderLock::FolderLock(const std::filesystem::path& folder, const char* file, Busy busy)
+    : path_(folder / file) {
+  const int how = busy == Busy::wait ? LOCK_EX : LOCK_EX | LOCK_NB;
   for (;;) {
     descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (descriptor_ < 0)
       fail(ErrorKind::io, path_.string(), "cannot create the file: {}; choose another folder",
            std::generic_category().message(errno));
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    int reason = 0;
+    do {
+      reason = ::flock(descriptor_, how) == 0 ? 0 : errno;
+    } while (reason == EINTR);
+    if (reason == EWOULDBLOCK) {
       const std::string holder = read_holder(descriptor_);
       ::close(std::exchange(descriptor_, -1));
       fail(ErrorKind::usage, folder.string(),

@@ -175,6 +175,7 @@ void RunFolder::write_result(const json& result) {
 
 void RunFolder::add_evaluation(const std::string& name, const json& evaluation) {
   if (!writes_) return;
+  const FolderLock lock(path_, ".result.lock", FolderLock::Busy::wait);
   json results = result();
   results["eval"][name] = evaluation;
   write_result(results);

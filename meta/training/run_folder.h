@@ -55,7 +55,8 @@ class RunFolder {
   /// What result.json holds; an empty object while there is no such file. Errors: io.
   nlohmann::json result() const;
   void write_result(const nlohmann::json&);
-  /// Puts the results of an evaluation into result.json under eval/<name>, beside what is there.
+  /// Puts the results of an evaluation into result.json under eval/<name>, beside what is there;
+  /// evaluations that run at once wait for each other here.
   /// Errors: io, if result.json is damaged or cannot be written.
   void add_evaluation(const std::string& name, const nlohmann::json&);
 

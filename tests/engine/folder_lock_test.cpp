@@ -28,6 +28,26 @@ TEST(FolderLock, LetsOneInAtATime) {
   const FolderLock again(folder.path());
 }
 
+TEST(FolderLock, WaitsIfAsked) {
+  constexpr int kProcesses = 4, kTurns = 50;
+  const TemporaryFolder folder;
+  write_text(folder / "count", "0");
+  for (int i = 0; i < kProcesses; ++i) {
+    if (::fork() != 0) continue;
+    for (int turn = 0; turn < kTurns; ++turn) {
+      const FolderLock lock(folder.path(), ".count.lock", FolderLock::Busy::wait);
+      write_text(folder / "count", std::to_string(std::stoi(read_text(folder / "count")) + 1));
+    }
+    ::_exit(0);
+  }
+  for (int i = 0; i < kProcesses; ++i) {
+    int status = 0;
+    ASSERT_GT(::wait(&status), 0);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_EQ(read_text(folder / "count"), std::to_string(kProcesses * kTurns));
+}
+
 TEST(FolderLock, MovesAndGoesOnce) {
   const TemporaryFolder folder;
   {

@@ -1,6 +1,9 @@
 #include "meta/training/run_folder.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -148,6 +151,20 @@ TEST(RunFolder, WritesTheResult) {
   RunFolder run = RunFolder::create(folder / "run", Config{}, {});
   run.write_result({{"loss", 0.5}});
   EXPECT_EQ(json::parse(read_text(folder / "run" / "result.json")), json({{"loss", 0.5}}));
+}
+
+TEST(RunFolder, KeepsEvaluationsThatEndAtOnce) {
+  constexpr int kProcesses = 4, kEach = 20;
+  TemporaryFolder folder;
+  RunFolder run = RunFolder::create(folder / "run", Config{}, {});
+  for (int process = 0; process < kProcesses; ++process) {
+    if (::fork() != 0) continue;
+    for (int i = 0; i < kEach; ++i)
+      run.add_evaluation(fmt::format("{}-{}", process, i), json{{"loss", 0.5}});
+    ::_exit(0);
+  }
+  for (int process = 0; process < kProcesses; ++process) ::wait(nullptr);
+  EXPECT_EQ(run.result()["eval"].size(), std::size_t(kProcesses * kEach));
 }
 
 }  // namespace
