@@ -124,6 +124,10 @@ json parse_strict_json(std::string_view text, const std::string& subject) {
   return builder.take();
 }
 
+std::string json_text(const json& value, int indent) {
+  return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
 std::int64_t json_integer(const json& object, const char* key, std::int64_t low, std::int64_t high,
                           const std::string& subject) {
   const json& value = member(object, key, subject);

@@ -15,6 +15,10 @@ inline constexpr std::size_t kLongestJsonKey = 1024;  // bytes
 /// NUL bytes, text after the value. Errors: io, with `subject` (the file) and the position.
 nlohmann::json parse_strict_json(std::string_view text, const std::string& subject);
 
+/// The text of a value, on lines of their own with `indent` >= 0. Bytes that are not UTF-8, as the
+/// names of files may have, become U+FFFD.
+std::string json_text(const nlohmann::json& value, int indent = -1);
+
 /// object[key] as an integer in [low, high]. Refuses a missing key, floats, negative wrap-around.
 std::int64_t json_integer(const nlohmann::json& object, const char* key, std::int64_t low,
                           std::int64_t high, const std::string& subject);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/io/strict_json.h"
 #include "meta/settings/config.h"
 
 namespace metatape {
@@ -23,15 +24,14 @@ struct Field {
 };
 
 [[noreturn]] inline void refuse(const Field& f, const nlohmann::json& found) {
-  // The command line may hold bytes that are no UTF-8.
-  const std::string text = found.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  fail(ErrorKind::usage, f.name, "{} is not possible; expected {} ({})", text, f.values, f.meaning);
+  fail(ErrorKind::usage, f.name, "{} is not possible; expected {} ({})", json_text(found), f.values,
+       f.meaning);
 }
 
 /// A setting is written as JSON, which is UTF-8; the command line may hold any bytes.
 inline bool is_utf8(const nlohmann::json& text) {
-  using Handler = nlohmann::json::error_handler_t;
-  return text.dump(-1, ' ', false, Handler::ignore) == text.dump(-1, ' ', false, Handler::replace);
+  constexpr auto kIgnore = nlohmann::json::error_handler_t::ignore;
+  return text.dump(-1, ' ', false, kIgnore) == json_text(text);
 }
 
 /// JSON keeps numbers above 2^63 - 1 as unsigned: they are integers, and too large.

@@ -103,7 +103,7 @@ void RunFolder::write_config() const {
                         {"data", provenance_.data_path},
                         {"data_sha256", provenance_.data_sha256}};
   const json text{{"format", 1}, {"provenance", provenance}, {"settings", to_json(config_)}};
-  write_file_atomically(path_ / "config.json", text.dump(2) + "\n");
+  write_file_atomically(path_ / "config.json", json_text(text, 2) + "\n");
 }
 
 std::optional<fs::path> RunFolder::latest_checkpoint() const {
@@ -126,7 +126,7 @@ fs::path RunFolder::save(std::int64_t iteration, const Checkpoint& checkpoint,
 void RunFolder::append_metrics(const json& line) {
   if (!writes_) return;
   const fs::path file = path_ / "metrics.jsonl";
-  const std::string text = line.dump() + "\n";
+  const std::string text = json_text(line) + "\n";
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   const std::int64_t before = metrics_bytes();
   const ssize_t written = descriptor < 0 ? -1 : ::write(descriptor, text.data(), text.size());
@@ -170,7 +170,7 @@ json RunFolder::result() const {
 
 void RunFolder::write_result(const json& result) {
   if (!writes_) return;
-  write_file_atomically(path_ / "result.json", result.dump(2) + "\n");
+  write_file_atomically(path_ / "result.json", json_text(result, 2) + "\n");
 }
 
 void RunFolder::add_evaluation(const std::string& name, const json& evaluation) {

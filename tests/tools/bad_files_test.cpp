@@ -9,6 +9,7 @@
 #include "engine/io/sha256.h"
 #include "meta/data/packed_preamble.h"
 #include "tests/meta/image_files.h"
+#include "tests/support/tensor_file.h"
 #include "tests/tools/command.h"
 
 namespace metatape {
@@ -28,14 +29,8 @@ struct BadFile {
 
 // ---- tensors -----------------------------------------------------------------------------------
 
-std::string tensors(const std::string& header, std::size_t data = 0) {
-  const std::uint64_t size = header.size();
-  return std::string(reinterpret_cast<const char*>(&size), sizeof size) + header +
-         std::string(data, 'x');
-}
-
 std::string tensor(const std::string& entries, std::size_t data = 0) {
-  return tensors("{\"w\":{" + entries + "}}", data);
+  return tensor_file("{\"w\":{" + entries + "}}", data);
 }
 
 std::string header_of_length(std::uint64_t length) {
@@ -50,13 +45,14 @@ std::vector<BadFile> bad_tensors() {
       {header_of_length(~std::uint64_t{0}), "claims a header of 18446744073709551615 bytes"},
       {header_of_length(100'000'001), "claims a header of 100000001 bytes; at most"},
       {header_of_length(9), "claims a header of 9 bytes, but only 2 follow; it was cut off"},
-      {tensors("[]"), "a header that does not begin with '{'"},
-      {tensors("{\"w\":"), "not valid JSON"},
-      {tensors(R"({"w":{},"w":{}})"), "key \"w\" occurs twice"},
-      {tensors("{\"w\":" + deep + "}"), "nested deeper than 8 levels"},
-      {tensors("{\"a\\u0000b\":{}}"), "NUL character"},
-      {tensors("{\"" + std::string(2000, 'n') + "\":{}}"), "has 2000 bytes; at most 1024 are read"},
-      {tensors(R"({"__metadata__":{"a":1}})"), "has a JSON number as metadata \"a\""},
+      {tensor_file("[]"), "a header that does not begin with '{'"},
+      {tensor_file("{\"w\":"), "not valid JSON"},
+      {tensor_file(R"({"w":{},"w":{}})"), "key \"w\" occurs twice"},
+      {tensor_file("{\"w\":" + deep + "}"), "nested deeper than 8 levels"},
+      {tensor_file("{\"a\\u0000b\":{}}"), "NUL character"},
+      {tensor_file("{\"" + std::string(2000, 'n') + "\":{}}"),
+       "has 2000 bytes; at most 1024 are read"},
+      {tensor_file(R"({"__metadata__":{"a":1}})"), "has a JSON number as metadata \"a\""},
       {tensor(f32 + R"("shape":[1])"), "has 2 entries; exactly dtype, shape and data_offsets"},
       {tensor(R"("dtype":"BF16","shape":[1],"data_offsets":[0,2])", 2), "has dtype BF16; F32"},
       {tensor(f32 + R"("shape":[-1],"data_offsets":[0,4])", 4), "has -1 in its shape"},

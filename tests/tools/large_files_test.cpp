@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "tests/meta/image_files.h"
+#include "tests/support/tensor_file.h"
 #include "tests/tools/command.h"
 
 namespace metatape {
@@ -26,11 +27,6 @@ std::string numbered(const std::string& before, const std::string& after, std::s
   std::string all;
   for (std::size_t i = 0; all.size() < bytes; ++i) all += before + std::to_string(i) + after;
   return all;
-}
-
-std::string tensors(const std::string& header) {
-  const std::uint64_t size = header.size();
-  return std::string(reinterpret_cast<const char*>(&size), sizeof size) + header;
 }
 
 void expect_at_most(std::int64_t bytes, const CommandResult& r) {
@@ -73,10 +69,10 @@ TEST(SlowLargeFiles, HeadersOfTensors) {
   constexpr std::int64_t kValues = std::int64_t{256} << 20;
   for (const char* value : {"1,", "\"\",", "{},", "[],"})
     expect_refused("large.safetensors", {"info", "large.safetensors"},
-                   tensors("{\"w\":[" + repeated(value, 16 * kMiB - 100) + "0]}"),
+                   tensor_file("{\"w\":[" + repeated(value, 16 * kMiB - 100) + "0]}"),
                    "more than 2000000 JSON values", kValues);
   expect_refused("large.safetensors", {"info", "large.safetensors"},
-                 tensors("{" + numbered("\"", "\":1,", 16 * kMiB - 100) + "\"w\":1}"),
+                 tensor_file("{" + numbered("\"", "\":1,", 16 * kMiB - 100) + "\"w\":1}"),
                  "at most 100000 are read", kValues);
 }
 
@@ -171,31 +167,6 @@ TEST(SlowLargeFiles, NamesInAnArchive) {
   for (int i = 0; i < 20'000; ++i)
     folders.emplace(std::string(4000, 'n') + std::to_string(i) + "/", "");
   refused(folders, "as a zip bomb");
-}
-
-TEST(LargeFiles, NamesDoNotReachTheTerminalAsCommands) {
-  const Workplace place;
-  write_text(place.path("r.json"), R"({"settings": {"\u001b[31mred\u009b2J": 1}})");
-  const CommandResult r = place.run({"plan", "--recipe", "r.json"});
-  EXPECT_EQ(r.exit_code, 3);
-  EXPECT_NE(r.errors.find("[?[31mred?2J]"), std::string::npos) << r.errors;
-  write_text(place.path("t.safetensors"),
-             tensors("{\"__metadata__\":{\"\\u001b[2J\":\"\\u0007\"}}"));
-  const CommandResult info = place.run({"info", "t.safetensors"});
-  EXPECT_EQ(info.exit_code, 0) << info.errors;
-  EXPECT_EQ(info.output.find('\x1b'), std::string::npos);
-  EXPECT_NE(info.output.find("?[2J"), std::string::npos) << info.output;
-}
-
-TEST(LargeFiles, FileNamesMayBeAnyBytes) {
-  const Workplace place;
-  const CommandResult r = place.run({"info",
-                                     "a\xff"
-                                     "b",
-                                     "--json"});
-  EXPECT_EQ(r.exit_code, 3) << r.errors;
-  EXPECT_NE(r.errors.find("[a?b]"), std::string::npos) << r.errors;
-  EXPECT_EQ(r.json().value("exit_code", 0), 3);
 }
 
 }  // namespace

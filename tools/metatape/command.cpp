@@ -11,6 +11,7 @@
 
 #include "engine/console.h"
 #include "engine/error.h"
+#include "engine/io/strict_json.h"
 #include "engine/printable.h"
 #include "meta/settings/recipe.h"
 
@@ -22,10 +23,7 @@ void Output::say(const std::string& line) const {
 
 void Output::result(const nlohmann::json& object, const std::string& text) const {
   if (quiet) return;
-  constexpr auto kReplace =
-      nlohmann::json::error_handler_t::replace;  // file names may be any bytes
-  const std::string line =
-      (json ? object.dump(-1, ' ', false, kReplace) : printable_lines(text)) + "\n";
+  const std::string line = (json ? json_text(object) : printable_lines(text)) + "\n";
   if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fflush(stdout) != 0)
     fail(ErrorKind::io, "standard output", "cannot write the result: {}; send it elsewhere",
          std::strerror(errno));
