@@ -38,6 +38,16 @@ std::vector<fs::path> checkpoints(const fs::path& folder) {
   return found;
 }
 
+/// A run that somebody else made may hold a link in the place of its metrics: what is written and
+/// dropped there would be another file's.
+void require_own_file(const fs::path& file) {
+  std::error_code ignored;
+  const fs::file_status status = fs::symlink_status(file, ignored);
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    fail(ErrorKind::io, file.string(),
+         "is a link, a folder, a pipe or a device; a file of the run is expected: move it away");
+}
+
 }  // namespace
 
 RunFolder::RunFolder(fs::path path, Config config, Provenance provenance, Access access)
@@ -126,6 +136,7 @@ fs::path RunFolder::save(std::int64_t iteration, const Checkpoint& checkpoint,
 void RunFolder::append_metrics(const json& line) {
   if (!writes_) return;
   const fs::path file = path_ / "metrics.jsonl";
+  require_own_file(file);
   const std::string text = json_text(line) + "\n";
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   const std::int64_t before = metrics_bytes();
@@ -150,6 +161,7 @@ std::int64_t RunFolder::metrics_bytes() const {
 void RunFolder::truncate_metrics(std::int64_t bytes) {
   if (!writes_ || metrics_bytes() <= bytes) return;
   const fs::path file = path_ / "metrics.jsonl";
+  require_own_file(file);
   std::error_code error;
   fs::resize_file(file, std::uintmax_t(bytes), error);
   if (error)

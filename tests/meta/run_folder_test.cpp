@@ -132,9 +132,19 @@ TEST(RunFolder, NamesMetricsThatCannotBeWritten) {
   TemporaryFolder folder;
   RunFolder run = RunFolder::create(folder / "run", Config{}, {});
   fs::create_directory(folder / "run" / "metrics.jsonl");
-  expect_error(ErrorKind::io, "metrics.jsonl] cannot append 6 bytes: Is a directory", [&] {
+  expect_error(ErrorKind::io, "metrics.jsonl] is a link, a folder, a pipe or a device", [&] {
     run.append_metrics(json::array({1, 2}));
   });
+}
+
+TEST(RunFolder, WritesToNoFileBehindALink) {
+  TemporaryFolder folder;
+  RunFolder run = RunFolder::create(folder / "run", Config{}, {});
+  write_text(folder / "thesis", "three years of work");
+  fs::create_symlink(folder / "thesis", folder / "run" / "metrics.jsonl");
+  expect_error(ErrorKind::io, "is a link", [&] { run.append_metrics(json{{"loss", 1}}); });
+  expect_error(ErrorKind::io, "is a link", [&] { run.truncate_metrics(0); });
+  EXPECT_EQ(read_text(folder / "thesis"), "three years of work");
 }
 
 TEST(RunFolder, ClearsWhatAKilledProcessLeft) {
