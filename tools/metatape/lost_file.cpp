@@ -49,15 +49,17 @@ class Reader {
 };
 
 /// The path in a line of /proc/self/maps, "7f00-7f20 r--p 00000000 08:01 42   /data/set.mtd", if
-/// the address lies in that mapping.
+/// the address lies in that mapping; nothing for a driver's memory, which is a device.
 std::string_view path_mapped_at(std::uintptr_t address, std::string_view line) {
   std::uintptr_t begin = 0, end = 0;
   const char* const stop = line.data() + line.size();
   const std::from_chars_result first = std::from_chars(line.data(), stop, begin, 16);
   if (first.ptr == stop || std::from_chars(first.ptr + 1, stop, end, 16).ec != std::errc{})
     return {};
-  const std::size_t path = line.find('/');
-  return address < begin || address >= end || path == line.npos ? "" : line.substr(path);
+  const std::size_t at = line.find('/');
+  if (address < begin || address >= end || at == line.npos) return {};
+  const std::string_view path = line.substr(at);
+  return path.starts_with("/dev/") && !path.starts_with("/dev/shm/") ? "" : path;
 }
 
 void say(std::string_view text) {
