@@ -10,7 +10,7 @@ namespace metatape {
 
 /// Lines of comma-separated fields, as far as split files need it (RFC 4180 within one line: fields
 /// may be quoted, "" is a quote). Empty lines are left out; CR LF and a byte-order mark are
-/// accepted. A line is read when it is asked for: a list of a gigabyte's fields would take forty.
+/// accepted. A line is read when it is asked for: all fields of a list of 64 MB took 2.4 GB.
 class CsvReader {
  public:
   /// Errors: io, for a file over 64 MiB or with a NUL byte.

@@ -42,11 +42,13 @@ void on_read(png_structp png, png_bytep to, std::size_t count) {
 }
 
 PngReader::PngReader(std::span<const std::byte> content) : file(content) {
+  constexpr std::size_t kLargestChunk = 8 << 20;
   png = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, on_error, on_warning);
   if (!png) return;
   info = png_create_info_struct(png);
   png_set_read_fn(png, this, on_read);
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // our own limit has a better message
+  png_set_chunk_malloc_max(png, kLargestChunk);
   // Only pixels, palette and transparency are wanted. libpng would keep a thousand compressed texts
   // of 8 MB each; -1 stands for every other chunk that it knows.
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
