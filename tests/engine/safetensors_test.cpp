@@ -6,16 +6,10 @@
 
 #include "tests/support/expect_error.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tensor_file.h"
 
 namespace metatape {
 namespace {
-
-/// The bytes of a file with this header and `data` bytes of data.
-std::string file_with(const std::string& header, std::size_t data) {
-  const std::uint64_t size = header.size();
-  std::string length(reinterpret_cast<const char*>(&size), sizeof size);
-  return length + header + std::string(data, 'x');
-}
 
 void expect_refused(const std::string& content, const std::string& fragment) {
   const TemporaryFolder folder;
@@ -28,7 +22,7 @@ void expect_refused(const std::string& content, const std::string& fragment) {
 /// A file of one tensor "w" with these entries.
 void expect_entry_refused(const std::string& entries, std::size_t data,
                           const std::string& fragment) {
-  expect_refused(file_with("{\"w\":{" + entries + "}}", data), fragment);
+  expect_refused(tensor_file("{\"w\":{" + entries + "}}", data), fragment);
 }
 
 std::string f32_entry(const std::string& name, int begin, int end) {
@@ -87,13 +81,13 @@ TEST(Safetensors, WritesTheBytesOfTheFormat) {
   SafetensorsWriter().add("w", {2}, std::vector<std::uint8_t>{'x', 'x'}).write(folder / "w");
   const std::string header = R"({"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})";
   const std::string padding((8 - header.size() % 8) % 8, ' ');
-  EXPECT_EQ(read_text(folder / "w"), file_with(header + padding, 2));
+  EXPECT_EQ(read_text(folder / "w"), tensor_file(header + padding, 2));
 }
 
 TEST(Safetensors, ReadsTensorsOfOtherWritersInAnyOrder) {
   const TemporaryFolder folder;
   write_text(folder / "f",
-             file_with("{" + f32_entry("a", 8, 12) + ", " + f32_entry("b", 0, 8) + "}   ", 12));
+             tensor_file("{" + f32_entry("a", 8, 12) + ", " + f32_entry("b", 0, 8) + "}   ", 12));
   const SafetensorsFile file(folder / "f");
   EXPECT_EQ(file.names(), (std::vector<std::string>{"b", "a"}));
   EXPECT_EQ(file.values<float>("a").size(), 1u);
@@ -121,25 +115,26 @@ TEST(SafetensorsReader, RefusesABrokenBeginning) {
   expect_refused("1234567", "is 7 bytes long");
   expect_refused(std::string(8, '\xff'), "claims a header of 18446744073709551615 bytes");
   expect_refused(std::string("\1\0\0\1\0\0\0\0", 8), "at most 16777216 are read");
-  expect_refused(file_with("{}", 0).substr(0, 9), "claims a header of 2 bytes, but only 1 follow");
-  expect_refused(file_with("", 0), "does not begin with '{'");
-  expect_refused(file_with(" {}", 0), "does not begin with '{'");
-  expect_refused(file_with("{\"w\":", 0), "is not valid JSON");
-  expect_refused(file_with("{\"\xc3\":1}", 0), "is not valid JSON");
+  expect_refused(tensor_file("{}", 0).substr(0, 9),
+                 "claims a header of 2 bytes, but only 1 follow");
+  expect_refused(tensor_file("", 0), "does not begin with '{'");
+  expect_refused(tensor_file(" {}", 0), "does not begin with '{'");
+  expect_refused(tensor_file("{\"w\":", 0), "is not valid JSON");
+  expect_refused(tensor_file("{\"\xc3\":1}", 0), "is not valid JSON");
 }
 
 TEST(SafetensorsReader, RefusesDuplicateNames) {
   const std::string twice = "{" + f32_entry("w", 0, 4) + "," + f32_entry("w", 4, 8) + "}";
-  expect_refused(file_with(twice, 8), "key \"w\" occurs twice");
+  expect_refused(tensor_file(twice, 8), "key \"w\" occurs twice");
 }
 
 TEST(SafetensorsReader, RefusesWrongMetadata) {
-  expect_refused(file_with(R"({"__metadata__":[]})", 0), "a JSON array as __metadata__");
-  expect_refused(file_with(R"({"__metadata__":{"n":1}})", 0), "a JSON number as metadata \"n\"");
+  expect_refused(tensor_file(R"({"__metadata__":[]})", 0), "a JSON array as __metadata__");
+  expect_refused(tensor_file(R"({"__metadata__":{"n":1}})", 0), "a JSON number as metadata \"n\"");
 }
 
 TEST(SafetensorsReader, RefusesWrongEntries) {
-  expect_refused(file_with(R"({"w":[]})", 0), "tensor \"w\" is a JSON array");
+  expect_refused(tensor_file(R"({"w":[]})", 0), "tensor \"w\" is a JSON array");
   expect_entry_refused(R"("dtype":"F32","shape":[1])", 4, "has 2 entries");
   expect_entry_refused(R"("dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1)", 4,
                        "has 4 entries");
@@ -183,12 +178,12 @@ TEST(SafetensorsReader, RefusesWrongOffsets) {
                        "begins at byte 4 of the data; 0 is expected");
   expect_entry_refused(R"("dtype":"F32","shape":[1],"data_offsets":[0,4])", 5,
                        "has 1 bytes after its last tensor");
-  expect_refused(file_with("{}", 3), "has 3 bytes after its last tensor");
+  expect_refused(tensor_file("{}", 3), "has 3 bytes after its last tensor");
 }
 
 TEST(SafetensorsReader, RefusesHolesAndOverlaps) {
   const auto two = [](int begin, int end) {
-    return file_with("{" + f32_entry("a", 0, 8) + "," + f32_entry("b", begin, end) + "}", 16);
+    return tensor_file("{" + f32_entry("a", 0, 8) + "," + f32_entry("b", begin, end) + "}", 16);
   };
   expect_refused(two(12, 16), "\"b\" begins at byte 12 of the data; 8 is expected");
   expect_refused(two(4, 16), "\"b\" begins at byte 4 of the data; 8 is expected");
@@ -197,11 +192,11 @@ TEST(SafetensorsReader, RefusesHolesAndOverlaps) {
 }
 
 TEST(SafetensorsReader, RefusesWhatIsBeyondTheLimits) {
-  expect_refused(file_with("{" + f32_entry(std::string(1025, 'n'), 0, 4) + "}", 4),
+  expect_refused(tensor_file("{" + f32_entry(std::string(1025, 'n'), 0, 4) + "}", 4),
                  "has 1025 bytes; at most 1024 are read");
   std::string many = "{";
   for (int i = 0; i <= 100'000; ++i) many += (i ? "," : "") + f32_entry(std::to_string(i), 0, 0);
-  expect_refused(file_with(many + "}", 0), "holds 100001 tensors; at most 100000");
+  expect_refused(tensor_file(many + "}", 0), "holds 100001 tensors; at most 100000");
 }
 
 TEST(SafetensorsReader, RefusesEveryTruncatedFile) {
